@@ -1,0 +1,230 @@
+"""Model versions and the aliases that point at them.
+
+A version is a set of files and a card, both immutable. The card is stored last, so a version exists exactly when its
+card does and nothing half-written is ever seen. Names that must move atomically between machines (the version
+counter, aliases and their history) are kept by an `Index`; aliases are mirrored beside the versions, from where they
+come back when the index is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Protocol
+
+from ml.artifacts import ArtifactNotFound, Artifacts
+
+PRODUCTION = "production"
+RELEASE = "release"  # who moved an alias, when it was the product itself that did
+_SHIPPED_PRODUCTION = "small"
+_VERSION = re.compile(r"v[1-9][0-9]{0,8}")
+_ALIAS = re.compile(r"(?!v[0-9]+$)[a-z][a-z0-9-]{0,62}")
+
+Card = dict[str, Any]
+
+
+class UnknownModel(LookupError):
+    """No version or alias has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An alias was pointed at a version: when (RFC 3339), by whom, from where (nothing the first time), to where."""
+
+    alias: str
+    to_version: str
+    by: str
+    from_version: str | None = None
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+
+class Index(Protocol):
+    """What has to be agreed on between machines. Every method is atomic."""
+
+    def next_number(self, floor: int) -> int:
+        """A version number above `floor` that nobody was given before."""
+
+    def add(self, version: str) -> None:
+        """Let the version be found; adding it again changes nothing."""
+
+    def versions(self) -> list[str]:
+        """Every version that can be found, in no order."""
+
+    def move(self, move: Move) -> Move:
+        """Point an alias at a version; the answer says from where it moved."""
+
+    def aliases(self) -> dict[str, Move]:
+        """The last move of each alias."""
+
+    def history(self, alias: str) -> list[Move]:
+        """Every move of an alias, newest first; an unknown alias has none."""
+
+
+class Registry:
+    """Publish, find and name model versions."""
+
+    def __init__(self, artifacts: Artifacts, index: Index) -> None:
+        self._artifacts = artifacts
+        self._index = index
+        # Cards never change, so they are read once a process.
+        self._read_card = lru_cache(maxsize=256)(self._load_card)
+
+    def publish(self, contents: Mapping[str, bytes], card: Mapping[str, Any]) -> str:
+        """Store a new version of these files ("model.tflite", …) and its card; returns its id, "v7"."""
+        version = f"v{self._index.next_number(max(map(_number, self._stored()), default=0))}"
+        for name, data in contents.items():
+            self._artifacts.put(f"models/{version}/{name}", data)
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+        full = {**card, "version": version, "sha256": digests}
+        self._artifacts.put(f"models/{version}/card.json", json.dumps(full, indent=1).encode())
+        self._index.add(version)
+        return version
+
+    def versions(self) -> list[str]:
+        """Ids of all versions, newest first."""
+        return sorted(self._index.versions(), key=_number, reverse=True)
+
+    def card(self, version: str) -> Card:
+        """The card of a version. Raises UnknownModel."""
+        return self._read_card(version)
+
+    def file(self, version: str, name: str) -> bytes:
+        """One file of a version. Raises UnknownModel, ArtifactNotFound for a file that the version lacks, and OSError
+        for one whose digest is not the card's."""
+        digest = self.card(version)["sha256"].get(name)
+        if digest is None:
+            raise ArtifactNotFound(f"{version} has no {name}")
+        data = self._artifacts.get(f"models/{version}/{name}")
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise OSError(f"{name} of {version} is not what was published: restore it from a backup")
+        return data
+
+    def resolve(self, name: str) -> str:
+        """The version that an alias points at, or the version itself. Raises UnknownModel."""
+        version = name if _VERSION.fullmatch(name) else getattr(self.aliases().get(name), "to_version", None)
+        if version not in self._index.versions():
+            raise UnknownModel(name)
+        return str(version)
+
+    def aliases(self) -> dict[str, Move]:
+        """The last move of each alias."""
+        return self._index.aliases()
+
+    def history(self, alias: str) -> list[Move]:
+        """Every move of an alias, newest first. Raises UnknownModel."""
+        moves = self._index.history(alias)
+        if not moves:
+            raise UnknownModel(alias)
+        return moves
+
+    def point(self, alias: str, version: str, by: str) -> Move:
+        """Point `alias` at `version`. Raises UnknownModel for the version, ValueError for a name no alias can have."""
+        if not _ALIAS.fullmatch(alias):
+            raise ValueError("an alias is lower-case letters, digits and hyphens, and not the id of a version")
+        self.card(self.resolve(version))
+        moved = self._index.move(Move(alias=alias, to_version=version, by=by))
+        moves = {name: [asdict(m) for m in self._index.history(name)] for name in self._index.aliases()}
+        self._artifacts.put("aliases.json", json.dumps(moves, indent=1).encode())
+        return moved
+
+    def restore(self) -> None:
+        """Bring back into the index what the artifacts know and it does not: after its loss, or on a first start."""
+        known = set(self._index.versions())
+        for version in self._stored():
+            if version not in known:
+                self._index.add(version)
+        if not self._index.aliases():
+            for moves in self._mirrored().values():
+                for move in reversed(moves):
+                    self._index.move(Move(**move))
+
+    def install_shipped(self, shipped: Traversable | None = None) -> None:
+        """Publish the versions that come with this release, unless they are there already.
+
+        Each gets an alias of its folder's name. Production follows a release only while nobody else has ever moved it.
+        """
+        origins = {self.card(version).get("origin"): version for version in self.versions()}
+        for name, card, contents in _shipped(shipped or files("ml") / "shipped"):
+            origin = f"shipped:{name}:{hashlib.sha256(contents['model.keras']).hexdigest()[:16]}"
+            version = origins.get(origin) or self.publish(contents, {**card, "origin": origin})
+            for alias in (name, PRODUCTION) if name == _SHIPPED_PRODUCTION else (name,):
+                moves = self._index.history(alias)
+                if all(m.by == RELEASE for m in moves) and not any(m.to_version == version for m in moves[:1]):
+                    self.point(alias, version, by=RELEASE)
+
+    def _stored(self) -> list[str]:
+        keys = self._artifacts.list("models/")
+        return [key.split("/")[1] for key in keys if key.endswith("/card.json")]
+
+    def _mirrored(self) -> dict[str, list[dict[str, Any]]]:
+        try:
+            mirrored: dict[str, list[dict[str, Any]]] = json.loads(self._artifacts.get("aliases.json"))
+        except ArtifactNotFound:
+            return {}
+        return mirrored
+
+    def _load_card(self, version: str) -> Card:
+        if not _VERSION.fullmatch(version):
+            raise UnknownModel(version)
+        try:
+            card: Card = json.loads(self._artifacts.get(f"models/{version}/card.json"))
+        except ArtifactNotFound as missing:
+            raise UnknownModel(version) from missing
+        return card
+
+
+class LocalIndex:
+    """The index of one process without a server: what the artifacts say, kept in memory."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._versions: set[str] = set()
+        self._moves: dict[str, list[Move]] = {}
+
+    def next_number(self, floor: int) -> int:
+        self._number = max(self._number, floor) + 1
+        return self._number
+
+    def add(self, version: str) -> None:
+        self._versions.add(version)
+
+    def versions(self) -> list[str]:
+        return list(self._versions)
+
+    def move(self, move: Move) -> Move:
+        moves = self._moves.setdefault(move.alias, [])
+        made = Move(**{**asdict(move), "from_version": moves[0].to_version if moves else None})
+        moves.insert(0, made)
+        return made
+
+    def aliases(self) -> dict[str, Move]:
+        return {alias: moves[0] for alias, moves in self._moves.items()}
+
+    def history(self, alias: str) -> list[Move]:
+        return list(self._moves.get(alias, ()))
+
+
+def open_local(artifacts: Artifacts) -> Registry:
+    """A registry for one process without a server, with what the artifacts hold."""
+    registry = Registry(artifacts, LocalIndex())
+    registry.restore()
+    return registry
+
+
+def _number(version: str) -> int:
+    return int(version[1:])
+
+
+def _shipped(folder: Traversable) -> Iterator[tuple[str, Card, dict[str, bytes]]]:
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name) if folder.is_dir() else ():
+        if (entry / "card.json").is_file():
+            card: Card = json.loads((entry / "card.json").read_bytes())
+            names = [f.name for f in entry.iterdir() if f.name.startswith("model.")]
+            yield entry.name, card, {name: (entry / name).read_bytes() for name in sorted(names)}

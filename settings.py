@@ -1,0 +1,86 @@
+"""Every setting of every process, in one frozen object.
+
+Only the entry points (`serve.py`, `api/wsgi.py`, `workers/__main__.py`, `ml/__main__.py`) call `Settings.from_env`;
+everything else is handed what it needs. Each setting is read from `HEMLINE_<NAME>`, except `port`, which is `PORT`, the
+name that hosting platforms use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+MIB = 1024 * 1024
+
+
+class InvalidSetting(ValueError):
+    """A variable of the environment cannot be read; the message names it and says what it takes."""
+
+
+def setting(default: Any, doc: str, *, least: float | None = None, env: str | None = None) -> Any:
+    """A field with its documentation, its lower limit and, where it breaks the rule, its variable."""
+    return field(default=default, metadata={"doc": doc, "least": least, "env": env})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator may set. Durations are in seconds, sizes in bytes."""
+
+    home: Path = setting(Path(".hemline"), "Where the service keeps its state.")
+    redis_url: str = setting("", "Redis of the service (redis://, rediss://, unix://). Empty: `make run` starts one.")
+    artifacts_url: str = setting("", "Where model versions live. Empty: the folder `artifacts` under HEMLINE_HOME.")
+    data_dir: str = setting("", "Folder with the four Fashion-MNIST IDX files. Empty: downloaded once.")
+
+    host: str = setting("127.0.0.1", "Address that the web process binds.")
+    port: int = setting(8000, "Port that the web process binds.", least=0, env="PORT")
+    web_processes: int = setting(1, "Web processes.", least=1)
+    web_threads: int = setting(64, "Threads of a web process; a held request keeps one waiting.", least=2)
+    prediction_workers: int = setting(1, "Prediction workers that `make run` starts.", least=1)
+    training_workers: int = setting(1, "Training workers that `make run` starts, where training is installed.", least=0)
+
+    max_body_bytes: int = setting(8 * MIB, "A larger request body is refused with 413.", least=1024)
+    max_pixels: int = setting(24_000_000, "A picture with more pixels is refused before it is decoded.", least=784)
+    max_wait: float = setting(30.0, "Longest time that `Prefer: wait` holds a request.", least=0)
+    max_queued: int = setting(50_000, "Predictions that may wait; more are refused with 503.", least=1)
+    max_memory_share: float = setting(0.8, "Share of Redis' maxmemory above which submissions are refused.", least=0.1)
+    result_ttl: int = setting(3600, "How long predictions and batches are kept after they ended.", least=1)
+
+    batch_size: int = setting(64, "Images in one inference batch.", least=1)
+    linger: float = setting(0.02, "Longest time that a prediction waits for company.", least=0)
+    lease: float = setting(10.0, "A batch whose worker has been silent for this long is given to another.", least=1)
+    max_attempts: int = setting(3, "How often an image may take its worker down before it fails.", least=1)
+    loaded_versions: int = setting(3, "Model versions that a prediction worker keeps loaded.", least=1)
+    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment; an empty variable counts as absent. Raises InvalidSetting."""
+        given = {f.name: _parse(f, text) for f in fields(cls) if (text := environ.get(variable(f), "").strip())}
+        return cls(**given)
+
+    def artifacts(self) -> str:
+        """The URL of the artifact store."""
+        return self.artifacts_url or (self.home / "artifacts").absolute().as_uri()
+
+
+def variable(f: Field[Any]) -> str:
+    """The environment variable of a setting."""
+    return str(f.metadata["env"] or f"HEMLINE_{f.name.upper()}")
+
+
+def _parse(f: Field[Any], text: str) -> Any:
+    kind: type[Any] = type(f.default)
+    try:
+        value = kind(text) if isinstance(f.default, (int, float, str)) else Path(text)
+    except ValueError:
+        raise InvalidSetting(f"{variable(f)} takes {_kinds[kind]}, not {text!r}. {f.metadata['doc']}") from None
+    least = f.metadata["least"]
+    if least is not None and value < least:
+        raise InvalidSetting(f"{variable(f)} must be at least {least:g}, not {text}. {f.metadata['doc']}")
+    return value
+
+
+_kinds: dict[type[Any], str] = {int: "a whole number", float: "a number"}
