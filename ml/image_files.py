@@ -5,19 +5,21 @@ format, within the pixel limit, reaches the rest, and that everything else costs
 exception. Pillow does the decoding; what it is given, and when, is decided here.
 """
 
+import contextlib
 import io
 import logging
-import struct
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
-from PIL.Image import Image, Transpose
+from PIL.Image import DecompressionBombError, Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -30,9 +32,24 @@ Pixels = NDArray[np.uint8]
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
+# Large pictures are decoded one at a time, so that a process needs the memory of one, not of one for each thread.
+_LARGE = 4_000_000
+_one_large_picture = threading.Lock()
+
+# The longest edge at which pictures are worked on is this to twice this.
+_WORKING_EDGE = 256
+
+# A progressive JPEG has about ten scans. Each is a pass over the whole picture, and a few bytes are enough to ask for it.
+_MOST_SCANS = 100
+
+_ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323
+
 
 class InvalidImage(ValueError):
-    """The bytes cannot be read as a picture. `code` is for programs, the text says what to do about it."""
+    """The bytes cannot be read as a picture. `code` is for programs, the text says what to do about it.
+
+    Codes: empty, not_an_image, unsupported_format, too_many_pixels, truncated, damaged.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -41,61 +58,149 @@ class InvalidImage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: gray uint8 [h, w] or RGB uint8 [h, w, 3], and alpha uint8 [h, w] where it is not opaque."""
+    """Gray uint8 [h, w] or RGB uint8 [h, w, 3], upright; on black, where `alpha` uint8 [h, w] says that it is not opaque.
+
+    Pictures with more than 511 pixels on the longest edge have been scaled down by a whole number.
+    """
 
     pixels: Pixels
     alpha: Pixels | None
 
 
-def open_picture(data: bytes, max_pixels: int) -> ImageFile:
-    """Reads the header only. Raises InvalidImage when it is not one that may be decoded."""
-    if not data:
-        raise InvalidImage("empty", "The image is empty; send the bytes of a picture file.")
+def decode(data: bytes, max_pixels: int) -> Picture:
+    """Raises InvalidImage; for too many pixels it does so before anything but the header is read."""
     plugin = _plugin(data)
     try:
         # The plugin's class, not Image.open: that one speaks of bombs through warnings, which belong to the process.
-        image = plugin(io.BytesIO(data))
-    except Exception as error:
-        raise _unreadable(data, error) from error
-    width, height = image.size
-    if width * height > max_pixels:
-        raise InvalidImage(
-            "too_many_pixels",
-            f"The image has {width} x {height} pixels, more than the {max_pixels:,} that are accepted;"
-            " scale it down and send it again.",
-        )
-    return image
-
-
-def decode(data: bytes, image: ImageFile, scale_to: int) -> Picture:
-    """Decodes all of it, upright. JPEGs come at the smallest scale whose short edge still has `scale_to` pixels."""
-    try:
-        image.draft("RGB" if image.mode == "YCbCr" else image.mode, (scale_to, scale_to))
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        return _to_arrays(upright)
+        with plugin(io.BytesIO(data)) as image:
+            _check_size(image, max_pixels)
+            if not _is_whole(data, image):
+                raise EOFError
+            large = image.width * image.height > _LARGE
+            with _one_large_picture if large else contextlib.nullcontext():
+                return _load(image)
     except InvalidImage:
         raise
+    except DecompressionBombError as error:
+        raise _too_many(max_pixels) from error
     except Exception as error:
         raise _unreadable(data, error) from error
 
 
-def _to_arrays(image: Image) -> Picture:
-    if image.mode.startswith("I") or image.mode == "F":
-        return Picture(_to_8_bit(np.asarray(image)), None)
+def _check_size(image: ImageFile, max_pixels: int) -> None:
+    size = image.width * image.height
+    if isinstance(image, TiffImageFile):
+        # A tile is decoded whole, however little of it the picture shows.
+        size = max(size, image.tag_v2.get(_TILE_WIDTH, 1) * image.tag_v2.get(_TILE_LENGTH, 1))
+    if size > max_pixels:
+        raise _too_many(max_pixels, f" of {image.width} x {image.height} pixels")
+
+
+def _too_many(max_pixels: int, size: str = "") -> InvalidImage:
+    return InvalidImage(
+        "too_many_pixels",
+        f"A picture{size} is larger than the {max_pixels:,} pixels that are accepted; scale it down and send it again.",
+    )
+
+
+def _is_whole(data: bytes, image: ImageFile) -> bool:
+    """Whether the file has its end: decoders are content as soon as they have all pixels, some even before."""
+    if isinstance(image, PngImageFile):
+        return b"\0\0\0\0IEND\xaeB`\x82" in data
+    if isinstance(image, JpegImageFile):
+        start = image.fp.tell()
+        end = data.find(b"\xff\xd9", start)
+        if data.count(b"\xff\xda", start, end) > _MOST_SCANS:
+            raise ValueError("too many scans")
+        return end >= 0
+    if isinstance(image, GifImageFile):
+        return data.rstrip(b"\0\r\n").endswith(b";")
+    return True
+
+
+def _load(image: ImageFile) -> Picture:
+    longest = max(image.size)
+    # Only JPEG knows a draft: it decodes at a half, a quarter or an eighth, for a fraction of the time and memory.
+    image.draft(None, tuple(max(1, edge * _WORKING_EDGE // longest) for edge in image.size))  # type: ignore[arg-type]
+    image.load()
+    orientation = _orientation(image)
+    to_array = _converter(image)
+    factor = max(1, max(image.size) // _WORKING_EDGE)
+    array = np.concatenate([_shrink(to_array(band), factor) for band in _bands(image, factor)])
+    array = _upright(array, orientation)
+    if array.ndim == 3 and array.shape[2] == 4:
+        alpha = array[..., 3]
+        return Picture(np.ascontiguousarray(array[..., :3]), None if alpha.min() == 255 else alpha)
+    return Picture(array, None)
+
+
+def _bands(image: Image, factor: int) -> Iterator[Image]:
+    """Strips across a picture, so that converting and shrinking a large one takes no second copy of it."""
+    if factor == 1:
+        yield image
+        return
+    rows = factor * 16
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _shrink(array: Pixels, factor: int) -> Pixels:
+    if factor == 1:
+        return array
+    size = (max(1, array.shape[1] // factor), max(1, array.shape[0] // factor))
+    return np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _converter(image: Image) -> Callable[[Image], Pixels]:
+    """From a strip of a picture of any mode to uint8: gray, RGB, or RGB premultiplied by alpha, and alpha."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _scale_of(image)
     if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"))
-        return Picture(rgba[..., :3], None if rgba[..., 3].min() == 255 else rgba[..., 3])
-    return Picture(np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB")), None)
+        return lambda band: np.asarray(band.convert("RGBA").convert("RGBa"))
+    if image.mode == "LAB":
+        return lambda band: np.asarray(band.getchannel(0))
+    return lambda band: np.asarray(band.convert("L" if image.mode in ("1", "L") else "RGB"))
 
 
-def _to_8_bit(values: NDArray[np.generic]) -> Pixels:
-    top = 255.0 if values.max() <= 255 else 65535.0
-    return np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
+def _scale_of(image: Image) -> Callable[[Image], Pixels]:
+    """Deep gray has no agreed white. The range that the values reach tells whether they mean 0..1, 8, 16 or more bits."""
+    top = max(float(np.nan_to_num(np.asarray(band)).max()) for band in _bands(image, max(1, max(image.size) // 256)))
+    if image.mode == "F" and top <= 1:
+        scale = 255.0
+    elif top <= 255:
+        scale = 1.0
+    else:
+        # Not 1/257: writers make 16 bits of 8 by multiplying with 256 as well as with 257, and this undoes both.
+        scale = 1 / 256 if top <= 65535 else 255 / top
+    rounding = 0.5 if image.mode == "F" else 0.0
+
+    def to_8_bit(band: Image) -> Pixels:
+        values = np.nan_to_num(np.asarray(band, np.float64)) * scale + rounding
+        return np.clip(values, 0, 255).astype(np.uint8)
+
+    return to_8_bit
 
 
-_ACCEPTED = "PNG, JPEG, WebP, GIF, BMP and TIFF"
-_PLUGINS: tuple[tuple[bytes, Callable[[io.BytesIO], ImageFile]], ...] = (
+def _orientation(image: Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # A damaged note about a picture is no reason to refuse the picture.
+        return 1
+
+
+def _upright(array: Pixels, orientation: int) -> Pixels:
+    """Undoes the eight orientations of the Exif standard (CIPA DC-008, tag 274)."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
+
+
+_ACCEPTED = "PNG, JPEG, WebP, GIF, BMP or TIFF"
+_PLUGINS: tuple[tuple[bytes, Callable[[Any], ImageFile]], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"\xff\xd8\xff", JpegImageFile),
     (b"GIF87a", GifImageFile),
@@ -103,17 +208,35 @@ _PLUGINS: tuple[tuple[bytes, Callable[[io.BytesIO], ImageFile]], ...] = (
     (b"BM", BmpImageFile),
     (b"II*\0", TiffImageFile),
     (b"MM\0*", TiffImageFile),
+    (b"II+\0", TiffImageFile),
+    (b"MM\0+", TiffImageFile),
+)
+_OTHER_FORMATS = (
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"), (0, b"\xffO\xffQ", "JPEG 2000"), (0, b"\xff\n", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL ", "JPEG XL"), (4, b"ftypavi", "AVIF"), (4, b"ftyphei", "HEIC"), (4, b"ftypmif", "HEIF"),
+    (4, b"ftyphev", "HEIC"), (0, b"\0\0\1\0", "ICO"), (0, b"8BPS", "Photoshop"), (0, b"%PDF", "PDF"),
+    (0, b"v/1\1", "OpenEXR"), (0, b"DDS ", "DDS"), (0, b"qoif", "QOI"), (0, b"icns", "ICNS"),
+    (0, b"<svg", "SVG"), (0, b"<?xml", "SVG"), (0, b"P4\n", "PBM"), (0, b"P5\n", "PGM"), (0, b"P6\n", "PPM"),
 )
 
 
-def _plugin(data: bytes) -> Callable[[io.BytesIO], ImageFile]:
+def _plugin(data: bytes) -> Callable[[Any], ImageFile]:
+    if not data:
+        raise InvalidImage("empty", "The image is empty; send the bytes of a picture file.")
     for magic, plugin in _PLUGINS:
         if data.startswith(magic):
             return plugin
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return WebPImageFile
-    raise InvalidImage("not_an_image", f"These bytes are no picture; send a file of one of {_ACCEPTED}.")
+    for offset, magic, name in _OTHER_FORMATS:
+        if data.startswith(magic, offset):
+            raise InvalidImage("unsupported_format", f"{name} is not accepted; convert the picture to {_ACCEPTED}.")
+    if any(magic.startswith(data) for magic, _ in _PLUGINS):
+        raise _unreadable(data, EOFError())
+    raise InvalidImage("not_an_image", f"These bytes are no picture; send a {_ACCEPTED} file.")
 
 
 def _unreadable(data: bytes, error: Exception) -> InvalidImage:
-    return InvalidImage("truncated", "The picture file is incomplete or damaged; send all of its bytes.")
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return InvalidImage("truncated", "The picture file ends before the picture does; send all of its bytes.")
+    return InvalidImage("damaged", "The picture file is damaged; save it again from its source and send that.")

@@ -7,17 +7,21 @@ through bit for bit, by the shortest way there is, because that is what thousand
 import zlib
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from ml.garments import SIDE, ImageWarning, to_contract
-from ml.image_files import InvalidImage, decode, open_picture
+from ml.garments import SIDE, ImageWarning, find_garment
+from ml.image_files import InvalidImage, Picture, Pixels, decode
 
 __all__ = ["CLASS_NAMES", "ContractImage", "ImageWarning", "InvalidImage", "read_image", "render_preview"]
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )
+
+# Lossy formats tint gray: WebP by up to this much between the channels.
+_TINT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +33,75 @@ class ContractImage:
 
 
 def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
-    """A PNG, JPEG, WebP, GIF, BMP or TIFF file of any mode and size.
+    """A PNG, JPEG, WebP, GIF (its first frame), BMP or TIFF file of any mode and size.
 
-    Raises InvalidImage when the file is empty, of another format, damaged, incomplete, or has more than `max_pixels`
-    (seen in the header, before anything is decoded).
+    28x28 gray pixels come back as they are, anything else as the data set would show it. Raises InvalidImage when
+    the file is empty, of another format, damaged, incomplete, or has more than `max_pixels` (seen in the header,
+    before anything is decoded). The same bytes give the same pixels, in any thread.
     """
-    image = open_picture(data, max_pixels)
-    picture = decode(data, image, 96)
-    if picture.pixels.shape == (SIDE, SIDE) and picture.alpha is None:
-        return ContractImage(picture.pixels.tobytes())
-    pixels, warnings = to_contract(picture.pixels, picture.alpha)
-    return ContractImage(pixels.tobytes(), warnings)
+    pixels = _plain_png(data)
+    if pixels is None:
+        picture = decode(data, max_pixels)
+        gray = _contract_gray(picture)
+        if gray is None:
+            garment, warnings = find_garment(picture.pixels, picture.alpha)
+            return ContractImage(garment.tobytes(), warnings)
+        pixels = gray.tobytes()
+    return ContractImage(pixels, _doubts(pixels))
 
+
+def _contract_gray(picture: Picture) -> Pixels | None:
+    """The pixels of a picture that needs no preparation, else None."""
+    pixels = picture.pixels
+    if pixels.shape[:2] != (SIDE, SIDE) or picture.alpha is not None:
+        return None
+    if pixels.ndim == 2:
+        return pixels
+    if int(np.ptp(pixels, axis=2).max()) > _TINT:
+        return None
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _doubts(pixels: bytes) -> tuple[ImageWarning, ...]:
+    # None of the data set's 70,000 pictures has a bright pixel in all four corners, or is all of one brightness.
+    if min(pixels[0], pixels[27], pixels[756], pixels[783]) >= 128:
+        return _INVERTED
+    if pixels.count(pixels[0]) == len(pixels):
+        return _BLANK
+    return ()
+
+
+_INVERTED = (ImageWarning(
+    "inverted", "The corners are bright. 28x28 pictures are taken as they are, and should be bright on black: negate it.",
+),)
+_BLANK = (ImageWarning("blank", "Every pixel has the same brightness; there is nothing to classify."),)
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
 _PNG_TAIL = b"\0\0\0\0IEND\xaeB`\x82"
 
 
+def _plain_png(data: bytes) -> bytes | None:
+    """The pixels of a 28x28 8-bit gray PNG that has one block of data and nothing else, as nearly all have; else None.
+
+    That is all that needs checking by hand before the bytes may go to Pillow's decoder of PNG rows, which takes half
+    as long as opening the file (11 and 21 µs). OpenCV's imdecode takes 7 µs, but it accepts some damaged files and
+    prints about others on stderr, and checking for those first takes more than the difference.
+    """
+    if not data.startswith(_PNG_HEAD) or not data.endswith(_PNG_TAIL):
+        return None
+    end = len(data) - 16
+    if data[37:41] != b"IDAT" or int.from_bytes(data[33:37], "big") != end - 41:
+        return None
+    if zlib.crc32(data[37:end]).to_bytes(4, "big") != data[end:end + 4]:
+        return None
+    try:
+        return Image.frombytes("L", (SIDE, SIDE), data[41:end], "zip", "L", 0).tobytes()
+    except ValueError:
+        return None
+
+
 def render_preview(pixels: bytes) -> bytes:
-    """A PNG of 784 gray pixels."""
+    """A PNG file of 784 gray pixels, not compressed: that takes 3 µs where OpenCV takes 8 and Pillow 25."""
     rows = np.zeros((SIDE, SIDE + 1), np.uint8)
     rows[:, 1:] = np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
     chunk = b"IDAT" + zlib.compress(rows.tobytes(), 0)
