@@ -31,6 +31,7 @@ class Settings:
 
     home: Path = setting(Path(".hemline"), "Where the service keeps its state.")
     redis_url: str = setting("", "Redis of the service (redis://, rediss://, unix://). Empty: `make run` starts one.")
+    redis_memory: str = setting("2gb", "maxmemory of the Redis that `make run` starts.")
     artifacts_url: str = setting("", "Where model versions live. Empty: the folder `artifacts` under HEMLINE_HOME.")
     data_dir: str = setting("", "Folder with the four Fashion-MNIST IDX files. Empty: downloaded once.")
 
@@ -60,6 +61,12 @@ class Settings:
         """Read the environment; an empty variable counts as absent. Raises InvalidSetting."""
         given = {f.name: _parse(f, text) for f in fields(cls) if (text := environ.get(variable(f), "").strip())}
         return cls(**given)
+
+    def redis(self) -> str:
+        """The URL of Redis. Raises InvalidSetting where there is none."""
+        if not self.redis_url:
+            raise InvalidSetting("HEMLINE_REDIS_URL is not set: name a Redis, or use `make run`, which brings one")
+        return self.redis_url
 
     def artifacts(self) -> str:
         """The URL of the artifact store."""

@@ -1,0 +1,1 @@
+"""The web process: HTTP in, records out."""

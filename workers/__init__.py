@@ -1,0 +1,1 @@
+"""What runs behind the queue, and the records through which it is watched."""

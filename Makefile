@@ -1,0 +1,85 @@
+# Hemline. `make run` serves the whole product, `make test` tests it; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command 'make lock'
+PARTS := web worker training serve
+PACKAGES := chromium chromium-driver redis-server
+SUDO := $(shell if [ "$$(id -u)" = 0 ]; then echo env; elif sudo -n true 2>/dev/null; then echo sudo; fi)
+
+##@ Everyday
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/run.done ## Set up and serve everything on http://127.0.0.1:$PORT (8000)
+	@exec $(BIN)/python serve.py
+
+.PHONY: test
+test: $(VENV)/dev.done system-packages ## Set up and run all tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/dev.done ## flake8, the dependency rule, types
+	$(BIN)/flake8
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+.PHONY: check
+check: lint test openapi-check lock-check ## All that CI runs
+
+.PHONY: clean
+clean: ## Remove what was built and what the service stored here
+	rm -rf $(VENV) .hemline build .mypy_cache .pytest_cache
+
+##@ Generated files
+
+.PHONY: openapi
+openapi: $(VENV)/dev.done ## Write openapi/openapi.json from the code
+	$(BIN)/python -m api > build.openapi.tmp && mv build.openapi.tmp openapi/openapi.json
+
+.PHONY: openapi-check
+openapi-check: $(VENV)/dev.done ## Fail when openapi/openapi.json is stale
+	$(BIN)/python -m api | diff -u openapi/openapi.json - || (echo "Stale: run make openapi"; exit 1)
+
+.PHONY: lock
+lock: $(VENV)/dev.done ## Write the lock files from requirements/*.in, newest versions
+	$(LOCK) --upgrade requirements/dev.in -o requirements/dev.lock
+	for part in $(PARTS); do $(LOCK) --upgrade requirements/$$part.in -c requirements/dev.lock -o requirements/$$part.lock || exit 1; done
+
+.PHONY: lock-check
+lock-check: $(VENV)/dev.done ## Fail when a lock file does not fit its requirements
+	for part in dev $(PARTS); do \
+	  cp requirements/$$part.lock $(VENV)/$$part.check && \
+	  $(LOCK) requirements/$$part.in $$([ $$part = dev ] || echo -c requirements/dev.lock) -o $(VENV)/$$part.check && \
+	  diff -u requirements/$$part.lock $(VENV)/$$part.check || { echo "Stale: run make lock"; exit 1; }; \
+	done
+
+##@ Setting up
+
+.PHONY: setup
+setup: $(VENV)/dev.done ## Install everything into .venv
+
+.PHONY: system-packages
+system-packages: ## Install Chromium and Redis with apt, where that is allowed
+	@if command -v chromium chromedriver redis-server >/dev/null; then exit 0; fi; \
+	if [ -z "$(SUDO)" ] || ! command -v apt-get >/dev/null; then echo "system-packages: not allowed here; wanted: $(PACKAGES)"; exit 0; fi; \
+	$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "venv is missing: apt install python3-venv"; exit 1; }
+
+$(VENV)/run.done: $(PARTS:%=requirements/%.lock) | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes $(PARTS:%=-r requirements/%.lock)
+	@touch $@
+
+$(VENV)/dev.done: requirements/dev.lock | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	@touch $@

@@ -1,0 +1,98 @@
+"""The one place where the web process is put together."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import orjson
+from flask import Flask, Request
+from flask.json.provider import JSONProvider
+from redis import Redis
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api import batches, errors, health, models, pages, predictions
+from api.parts import Parts
+from api.schemas import BatchItemSchema
+from ml.artifacts import open_artifacts
+from ml.registry import Registry
+from settings import Settings
+from workers.aliases import RedisIndex
+from workers.announcements import Announcements
+from workers.app import connect, make_celery
+from workers.backlog import Backlog
+from workers.groups import Groups
+from workers.queue import PredictionQueue
+
+V1 = (predictions.blueprint, batches.blueprint, models.blueprint, models.aliases)
+
+_DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
+
+Work is accepted with `202` and a `Location` to poll, as soon as it is durable; `Prefer: wait=N` holds the answer until
+the work is done. Errors are RFC 9457 problem documents. Within `/v1` changes only ever add: ignore fields and status
+values that you do not know."""
+
+
+class _OrjsonProvider(JSONProvider):
+    def dumps(self, obj: Any, **options: Any) -> str:
+        return orjson.dumps(obj, option=orjson.OPT_INDENT_2 if options.get("indent") else None).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        return orjson.loads(s)
+
+
+class _Parser(FlaskParser):
+    """Bodies are JSON and say so; fields and query parameters that nobody knows are errors, as they are mistakes."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": "raise"}
+
+    def load_json(self, req: Request, schema: Any) -> Any:
+        if not req.is_json:
+            raise UnsupportedMediaType()
+        try:
+            return orjson.loads(req.get_data(cache=False))
+        except orjson.JSONDecodeError as invalid:
+            return self._handle_invalid_json_error(invalid, req)
+
+
+def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
+    """The web application. Connects to Redis when it is first asked for something."""
+    app = Flask("api", static_folder=None)
+    app.json = _OrjsonProvider(app)
+    app.extensions["hemline"] = _parts(settings, redis or connect(settings.redis()))
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.max_body_bytes, API_TITLE="Hemline", API_VERSION="v1", OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/",
+    )  # fmt: skip
+    api = errors.Api(app, spec_kwargs={"info": {"description": _DESCRIPTION, "license": {"name": "MIT"}}})
+    api.spec.components.schema("BatchItem", schema=BatchItemSchema)
+    for blueprint in V1:
+        blueprint.ARGUMENTS_PARSER = _Parser()
+        api.register_blueprint(blueprint, url_prefix="/v1")
+    api.register_blueprint(health.blueprint)
+    app.register_blueprint(pages.blueprint)
+    errors.register(app)
+    return app
+
+
+def _parts(settings: Settings, redis: Redis) -> Parts:
+    groups = Groups(
+        redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
+        lease=settings.lease,
+    )  # fmt: skip
+    announcements = Announcements(redis)
+    celery = make_celery(settings.redis())
+    return Parts(
+        settings=settings,
+        redis=redis,
+        groups=groups,
+        queue=PredictionQueue(
+            groups, celery, announcements, batch_size=settings.batch_size, linger=settings.linger
+        ),
+        announcements=announcements,
+        backlog=Backlog(redis),
+        registry=Registry(open_artifacts(settings.artifacts()), RedisIndex(redis)),
+        # Some threads always stay free for requests that are not held.
+        held=threading.Semaphore(max(1, settings.web_threads - max(1, settings.web_threads // 8))),
+    )

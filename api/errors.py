@@ -1,0 +1,131 @@
+"""Every error becomes one RFC 9457 problem document, here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+import orjson
+from flask import Flask, Response, request
+from redis import RedisError
+from werkzeug.exceptions import HTTPException
+
+from api.parts import parts
+from api.schemas import ProblemSchema
+from ml.artifacts import ArtifactNotFound
+from ml.images import InvalidImage
+from ml.registry import UnknownModel as UnknownVersion
+from workers.groups import QueueFull, UnknownModel
+
+PROBLEM_JSON = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+_DETAILS = {
+    400: "The body is not JSON. Send a JSON object in UTF-8.",
+    404: "There is nothing here. The id may be unknown, deleted or expired; the API is described at /docs.",
+    405: "This path does not take {method}. The Allow header lists what it takes.",
+    413: "The body is larger than {limit} bytes. Send a smaller picture, or fewer at once.",
+    415: "The body must be JSON. Send it with Content-Type: application/json.",
+    422: "The request was understood but cannot be processed. `errors` says what to change.",
+    500: "Something went wrong on our side. Try again; if it happens again, report it with the time of day.",
+}
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """flask-smorest, whose errors are ours."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """The document for anything that was aborted, by us, by Flask or by validation."""
+        if isinstance(error.get_response(), Response) and error.code is not None and error.code < 400:
+            return Response(error.get_response().get_data(), error.code)  # a redirect is no error
+        data: Mapping[str, Any] = getattr(error, "data", None) or {}
+        errors = [{"pointer": p, "detail": d} for p, d in _flatten(data.get("messages", {}))]
+        headers = {**dict(_kept_headers(error)), **data.get("headers", {})}
+        return problem(error.code or 500, data.get("message"), errors=errors, headers=headers)
+
+
+def problem(
+    status: int, detail: str | None = None, *, kind: str | None = None, errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None, **extensions: Any,
+) -> Response:
+    """A problem document. `kind` names the type; without it, the status says all that there is to say."""
+    title = HTTPStatus(status).phrase
+    limit = parts().settings.max_body_bytes
+    body = {
+        "type": f"urn:hemline:problem:{kind}" if kind else "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail or _DETAILS.get(status, title).format(method=request.method, limit=limit),
+        "instance": request.path,
+        **extensions,
+    }
+    if errors:
+        body["errors"] = errors
+    return Response(orjson.dumps(body), status, headers, content_type=PROBLEM_JSON)
+
+
+def register(app: Flask) -> None:
+    """Let each domain exception become its document."""
+
+    @app.errorhandler(InvalidImage)
+    def invalid_image(error: InvalidImage) -> Response:
+        return problem(422, kind="invalid-image", errors=[{"pointer": "#/image", "detail": str(error)}])
+
+    @app.errorhandler(UnknownModel)
+    def unknown_model(error: UnknownModel) -> Response:
+        known = ", ".join([*sorted(parts().registry.aliases()), *parts().registry.versions()[:20]]) or "none yet"
+        detail = f"There is no model {error.args[0]!r}. Known: {known}."
+        return problem(422, kind="unknown-model", errors=[{"pointer": "#/model", "detail": detail}])
+
+    @app.errorhandler(UnknownVersion)
+    @app.errorhandler(ArtifactNotFound)
+    def unknown_version(error: LookupError) -> Response:
+        return problem(404, f"There is no model, alias or file {error.args[0]!r}. GET /v1/models lists the models.")
+
+    @app.errorhandler(QueueFull)
+    def queue_full(error: QueueFull) -> Response:
+        detail = f"{error}, which is all that there is room for. Try again after the time in Retry-After."
+        return problem(503, detail, kind="queue-full", headers={"Retry-After": str(parts().backlog.retry_after())})
+
+    @app.errorhandler(RedisError)
+    def redis_away(error: RedisError) -> Response:
+        _log.warning("redis: %s", error)
+        detail = "The store is away and nothing was accepted. Try again after the time in Retry-After."
+        return problem(503, detail, kind="unavailable", headers={"Retry-After": "2"})
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> Response:
+        _log.exception("%s %s", request.method, request.path, exc_info=error)
+        return problem(500)
+
+
+def _flatten(messages: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Marshmallow's nested messages as pairs of a pointer and a detail: "#/image" in a body, "?limit" in a query."""
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            if not pointer:
+                step = {"json": "#", "query": "?"}.get(key, f"{key}:")
+            elif key == "_schema":
+                step = ""
+            else:
+                step = str(key) if pointer == "?" else f"/{_escape(str(key))}"
+            yield from _flatten(inner, pointer + step)
+    elif isinstance(messages, str):
+        yield pointer, messages
+    else:
+        for message in messages:
+            yield from _flatten(message, pointer)
+
+
+def _escape(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1")  # RFC 6901
+
+
+def _kept_headers(error: HTTPException) -> Iterator[tuple[str, str]]:
+    return ((name, value) for name, value in error.get_headers() if name in ("Allow", "Retry-After"))

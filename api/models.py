@@ -1,0 +1,106 @@
+"""Model versions and aliases: what there is, how good it is, and what is in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from api import responses
+from api.parts import parts
+from api.schemas import (
+    AliasPageSchema, ModelCardSchema, ModelPageArgumentsSchema, ModelPageSchema, MovePageSchema,
+)  # fmt: skip
+from ml.artifacts import ArtifactNotFound
+
+blueprint = Blueprint("models", __name__, description="Versions of the model, each with its card.")
+aliases = Blueprint("aliases", __name__, description="Names that point at versions; `production` is the default.")
+
+_VERSION = responses.path_id("version", "version", "v1")
+_ALIAS = {**responses.path_id("alias", "alias", "production"), "description": "The alias."}
+_FILES = {"keras": "model.keras", "litert": "model.tflite"}
+_BINARY = {"type": "string", "format": "binary"}
+
+
+@blueprint.get("/models")
+@blueprint.doc(operationId="listModels", summary="List model versions")
+@blueprint.arguments(ModelPageArgumentsSchema, location="query")
+@blueprint.response(200, ModelPageSchema, headers={"Link": responses.LINK})
+@responses.problems(blueprint, 422)
+def list_models(query: dict[str, Any]) -> Response:
+    """Versions with their metrics, newest first."""
+    versions, cursor, limit = parts().registry.versions(), query["cursor"], query["limit"]
+    if cursor is not None:
+        versions = [version for version in versions if int(version[1:]) < int(cursor[1:])]
+    pointing = _pointing()
+    shown = [_summary(parts().registry.card(version), pointing) for version in versions[:limit]]
+    return responses.page(shown, versions[limit - 1] if len(versions) > limit else None)
+
+
+@blueprint.get("/models/<version>")
+@blueprint.doc(operationId="getModel", parameters=[_VERSION, responses.IF_NONE_MATCH], summary="Get a model card")
+@blueprint.response(200, ModelCardSchema, headers={"ETag": responses.ETAG})
+@blueprint.alt_response(304, description="It is as it was.", success=True)
+@responses.problems(blueprint, 404)
+def get_model(version: str) -> Response:
+    """The model card: how the version was made and everything that was measured of it."""
+    card = parts().registry.card(version)
+    return responses.conditional(card | _summary(card, _pointing()))
+
+
+@blueprint.get("/models/<version>/artifacts/<artifact>")
+@blueprint.doc(operationId="getModelArtifact", summary="Download a model file", parameters=[
+    _VERSION,
+    {"in": "path", "name": "artifact", "required": True, "schema": {"type": "string", "enum": [*_FILES]},
+     "description": "Which file."},
+])  # fmt: skip
+@blueprint.response(200, _BINARY, content_type="application/octet-stream", description="The file.")
+@responses.problems(blueprint, 404)
+def get_model_artifact(version: str, artifact: str) -> Response:
+    """The Keras file, or the float32 LiteRT file. Its SHA-256 is in the card."""
+    if artifact not in _FILES:
+        raise ArtifactNotFound(f"{artifact} (known: {', '.join(_FILES)})")
+    data = parts().registry.file(version, name := _FILES[artifact])
+    disposition = f'attachment; filename="hemline-{version}.{name.rpartition(".")[2]}"'
+    return Response(data, headers={"Content-Disposition": disposition}, mimetype="application/octet-stream")
+
+
+@aliases.get("/aliases")
+@aliases.doc(operationId="listAliases", summary="List aliases")
+@aliases.response(200, AliasPageSchema)
+@responses.problems(aliases)
+def list_aliases() -> Response:
+    """Every alias and the version that it points at."""
+    moves = sorted(parts().registry.aliases().values(), key=lambda move: move.alias)
+    return responses.page(
+        ({"alias": move.alias, "version": move.to_version, "updated_at": move.at} for move in moves), None
+    )
+
+
+@aliases.get("/aliases/<alias>/history")
+@aliases.doc(operationId="getAliasHistory", parameters=[_ALIAS], summary="Get an alias's history")
+@aliases.response(200, MovePageSchema)
+@responses.problems(aliases, 404)
+def get_alias_history(alias: str) -> Response:
+    """Every move of an alias, newest first: when, by whom, from where, to where."""
+    names = ("at", "by", "from_version", "to_version")
+    moves = ({name: getattr(move, name) for name in names} for move in parts().registry.history(alias))
+    return responses.page(({name: value for name, value in move.items() if value} for move in moves), None)
+
+
+def _pointing() -> dict[str, list[str]]:
+    pointing: dict[str, list[str]] = {}
+    for alias, move in sorted(parts().registry.aliases().items()):
+        pointing.setdefault(move.to_version, []).append(alias)
+    return pointing
+
+
+def _summary(card: dict[str, Any], pointing: dict[str, list[str]]) -> dict[str, Any]:
+    measured = {name: _headline(card["metrics"][name]) for name in ("validation", "test") if name in card["metrics"]}
+    known = {name: card[name] for name in ("version", "network", "created_at", "parameters", "macs") if name in card}
+    return known | measured | {"aliases": pointing.get(card["version"], [])}
+
+
+def _headline(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: round(metrics[name], 6) for name in ("accuracy", "loss", "ece") if name in metrics}

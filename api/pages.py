@@ -1,0 +1,33 @@
+"""The pages for people: the console at `/`, and the OpenAPI document to read and to try at `/docs`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import flask_swagger_ui
+from flask import Blueprint, Response, send_from_directory
+
+blueprint = Blueprint("pages", __name__)
+_CONSOLE = Path(str(files("api") / "console"))
+_SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+
+
+@blueprint.get("/")
+def console() -> Response:
+    return send_from_directory(_CONSOLE, "index.html")
+
+
+@blueprint.get("/console/<path:name>")
+def console_file(name: str) -> Response:
+    return send_from_directory(_CONSOLE, name, max_age=300)
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    return send_from_directory(_CONSOLE, "docs.html")
+
+
+@blueprint.get("/docs/<path:name>")
+def docs_file(name: str) -> Response:
+    return send_from_directory(_SWAGGER_UI, name, max_age=86400)

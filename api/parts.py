@@ -1,0 +1,36 @@
+"""What the views work with, put together by `api.app.create_app` and found through the Flask application."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from flask import current_app
+from redis import Redis
+
+from ml.registry import Registry
+from settings import Settings
+from workers.announcements import Announcements
+from workers.backlog import Backlog
+from workers.groups import Groups
+from workers.queue import PredictionQueue
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one web process."""
+
+    settings: Settings
+    redis: Redis
+    groups: Groups
+    queue: PredictionQueue
+    announcements: Announcements
+    backlog: Backlog
+    registry: Registry
+    held: threading.Semaphore  # how many requests may still be held waiting
+
+
+def parts() -> Parts:
+    """The parts of the application that answers the current request."""
+    found: Parts = current_app.extensions["hemline"]
+    return found

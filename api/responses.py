@@ -1,0 +1,135 @@
+"""How resources travel: timestamps, pages, ETags, `Prefer: wait` (RFC 7240), and the documentation of all that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import orjson
+from flask import Response, request
+from werkzeug.http import parse_list_header
+
+from api.errors import PROBLEM_JSON
+from api.parts import parts
+from api.schemas import ProblemSchema
+from workers.groups import Group, Prediction
+
+Record = TypeVar("Record", Prediction, Group)
+View = TypeVar("View", bound=Callable[..., Any])
+
+_RETRY_AFTER = {"description": "Seconds after which asking again is worth it.", "schema": {"type": "integer"}}
+_APPLIED = {"description": "`wait=N` where the preference was honoured.", "schema": {"type": "string"}}
+_LOCATION = {"description": "Where the resource is.", "schema": {"type": "string"}}
+ETAG = {"description": "Changes when the resource does.", "schema": {"type": "string"}}
+LINK = {"description": 'The next page, as `<…>; rel="next"` (RFC 8288).', "schema": {"type": "string"}}
+TIMING = {"description": "`decode`, `queue` and `inference` of what is done, in ms.", "schema": {"type": "string"}}
+ACCEPTED_HEADERS = {"Location": _LOCATION, "Retry-After": _RETRY_AFTER, "Preference-Applied": _APPLIED}
+CREATED_HEADERS = {"Location": _LOCATION, "Preference-Applied": _APPLIED}
+RESOURCE_HEADERS = {"ETag": ETAG, "Retry-After": _RETRY_AFTER, "Preference-Applied": _APPLIED}
+
+PREFER = {
+    "in": "header", "name": "Prefer", "schema": {"type": "string"}, "example": "wait=5",
+    "description": "`wait=N` holds the answer until the work is done or N seconds are over (RFC 7240). Under load the "
+    "service may answer at once.",
+}  # fmt: skip
+IF_NONE_MATCH = {
+    "in": "header", "name": "If-None-Match", "schema": {"type": "string"},
+    "description": "An `ETag` seen before; 304 is the answer while it still holds.",
+}  # fmt: skip
+
+
+def path_id(name: str, of: str, example: str) -> dict[str, Any]:
+    """The documentation of an id in the path."""
+    return {"in": "path", "name": name, "required": True, "schema": {"type": "string"}, "example": example,
+            "description": f"The id of the {of}."}  # fmt: skip
+
+
+def problems(blueprint: Any, *statuses: int) -> Callable[[View], View]:
+    """Document these errors of an operation, and those that any operation may end with."""
+    reasons = {
+        400: "The body is not JSON.", 404: "There is none; it may have expired or been deleted.",
+        409: "It is too late for that.", 413: "The body is too large.", 415: "The body is not sent as JSON.",
+        422: "Something in the request has to change; `errors` says what.", 500: "An error on our side.",
+        503: "Too much is waiting, or Redis is away; nothing was accepted.",
+    }  # fmt: skip
+
+    def document(view: View) -> View:
+        for status in sorted({*statuses, 500, 503}):
+            headers = {"Retry-After": _RETRY_AFTER} if status == 503 else None
+            view = blueprint.alt_response(
+                status, schema=ProblemSchema, content_type=PROBLEM_JSON, description=reasons[status], headers=headers
+            )(view)
+        return view
+
+    return document
+
+
+def timestamp(microseconds: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"
+
+
+def json(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(document), status, headers, mimetype="application/json")
+
+
+def conditional(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer with an ETag, or 304 where the client has it already."""
+    response = json(document, headers=headers)
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def page(items: Iterable[Mapping[str, Any]], next_cursor: str | None) -> Response:
+    """A page of a list, with the next one in the body and in the Link header."""
+    body: dict[str, Any] = {"items": list(items)}
+    headers = {}
+    if next_cursor is not None:
+        body["next_cursor"] = next_cursor
+        query = request.args.copy()
+        query["cursor"] = next_cursor
+        headers["Link"] = f'<{request.path}?{urlencode(list(query.items()))}>; rel="next"'
+    return json(body, headers=headers)
+
+
+def preferred_wait() -> float:
+    """Seconds that the client prefers to wait, at most what is allowed; 0 where it does not, or says it wrongly."""
+    for preference in parse_list_header(request.headers.get("Prefer", "")):
+        name, _, value = preference.partition("=")
+        if name.strip().lower() == "wait" and value.strip().isdecimal():
+            return min(float(value.strip()[:9]), parts().settings.max_wait)
+    return 0.0
+
+
+def applied(wait: float) -> dict[str, str]:
+    """The header that says that waiting was honoured."""
+    return {"Preference-Applied": f"wait={wait:g}"} if wait else {}
+
+
+def hold(seconds: float) -> float:
+    """Seconds that this request may be held: none when too many are held already. End it with `release`."""
+    return seconds if seconds and parts().held.acquire(blocking=False) else 0.0
+
+
+def release(held: float) -> None:
+    """The request is not held any more."""
+    if held:
+        parts().held.release()
+
+
+def wait_until_final(group: str, read: Callable[[], Record | None], deadline: float) -> Record | None:
+    """Read a record until it is final, it is gone, or the deadline (`time.monotonic`) is over."""
+    with parts().announcements.watch(group) as changed:
+        while True:
+            record = read()
+            left = deadline - time.monotonic()
+            if record is None or record.state.is_final or left <= 0:
+                return record
+            changed.wait(min(left, 1.0))  # an announcement may get lost
+            changed.clear()

@@ -1,0 +1,332 @@
+"""Every schema of the contract. What these say is what the OpenAPI document says."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from base64 import b64encode
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from ml.images import CLASS_NAMES
+from workers.ids import GROUP_LIMIT
+
+EXAMPLE_IMAGE = b64encode((files("api") / "console" / "samples" / "sneaker.png").read_bytes()).decode()
+CURSOR_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
+STATES = "`queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not know."
+
+
+def _string(description: str, example: Any = None, **options: Any) -> fields.String:
+    return fields.String(metadata=_metadata(description, example), **options)
+
+
+def _number(description: str, example: Any = None, **options: Any) -> fields.Float:
+    return fields.Float(metadata=_metadata(description, example), **options)
+
+
+def _integer(description: str, example: Any = None, **options: Any) -> fields.Integer:
+    return fields.Integer(strict=True, metadata=_metadata(description, example), **options)
+
+
+def _time(description: str) -> fields.String:
+    return fields.String(metadata={"description": description, "format": "date-time", "example": "2026-01-31T12:00:00.123Z"})
+
+
+def _nested(schema: Any, description: str, **options: Any) -> fields.Field[Any]:
+    return fields.Nested(schema, metadata={"description": description}, **options)
+
+
+def _many(schema: Any, description: str, **options: Any) -> fields.Field[Any]:
+    return fields.List(fields.Nested(schema), metadata={"description": description}, **options)
+
+
+def _metadata(description: str, example: Any) -> dict[str, Any]:
+    return {"description": description} if example is None else {"description": description, "example": example}
+
+
+class ProblemDetailSchema(Schema):
+    """One thing to change."""
+
+    pointer = _string("Where: a JSON Pointer into the body (`#/image`), or a query parameter (`?limit`).", "#/image", required=True)
+    detail = _string("What to do about it.", "Missing data for required field.", required=True)
+
+
+class ProblemSchema(Schema):
+    """An error, as RFC 9457 defines it."""
+
+    type = _string("Names the kind of problem; `about:blank` where the status says it all.", "about:blank", required=True)
+    title = _string("The status in words.", "Unprocessable Content", required=True)
+    status = _integer("The HTTP status.", 422, required=True)
+    detail = _string("What happened and what to do about it.", required=True)
+    instance = _string("The path that was asked for.", "/v1/predictions", required=True)
+    errors = _many(ProblemDetailSchema, "What to change, one by one, where the request is at fault.")
+
+
+class ErrorSchema(Schema):
+    """Why something accepted could not be done."""
+
+    code = _string("A stable name.", "inference_failed", required=True)
+    detail = _string("What happened and what to do about it.", required=True)
+
+
+_MODEL = "An alias or a version id. It is resolved when the request is accepted and stays pinned to that version."
+_TOP_K = "How many of the most probable classes to list."
+
+
+def _metadata_field() -> fields.Field[Any]:
+    return fields.Dict(
+        keys=fields.String(), values=fields.String(validate=validate.Length(max=500)), validate=validate.Length(max=50),
+        metadata={
+            "description": "Up to 50 values of your own, each a string of at most 500 characters, handed back as they are.",
+            "example": {"sku": "A-17"}, "maxProperties": 50,
+        },
+    )  # fmt: skip
+
+
+class PredictionRequestSchema(Schema):
+    """A picture to classify."""
+
+    image = fields.String(required=True, metadata={
+        "description": "A PNG, JPEG, WebP, GIF, BMP or TIFF file in base64, or as a `data:` URI. 28x28 gray pictures are taken "
+        "as they are (bright on black, like the data set); anything else is brought to that form.",
+        "format": "base64-image", "example": EXAMPLE_IMAGE,
+    })  # fmt: skip
+    model = fields.String(load_default="production", metadata={"description": _MODEL, "format": "model-name", "example": "production"})
+    top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
+    metadata = _metadata_field()
+
+
+class BatchRequestSchema(Schema):
+    """Many pictures to classify with one model version."""
+
+    images = fields.List(
+        fields.String(metadata={"format": "base64-image"}), required=True, validate=validate.Length(1, GROUP_LIMIT),
+        metadata={"description": "The pictures, each as in a prediction. A bad one fails alone.", "example": [EXAMPLE_IMAGE]},
+    )  # fmt: skip
+    model = fields.String(load_default="production", metadata={"description": _MODEL, "format": "model-name", "example": "production"})
+    top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
+    metadata = _metadata_field()
+
+
+class PageArgumentsSchema(Schema):
+    """Which part of a list."""
+
+    limit = _integer("How many items at most.", load_default=20, validate=validate.Range(1, 100))
+    cursor = _string("`next_cursor` of the page before.", load_default=None, validate=validate.Regexp(CURSOR_PATTERN))
+
+
+class PredictionListArgumentsSchema(PageArgumentsSchema):
+    """Which predictions."""
+
+    status = _string("Only predictions in this state. " + STATES, load_default=None)
+    model_version = _string("Only predictions of this model version.", load_default=None)
+
+
+class ClassProbabilitySchema(Schema):
+    """One class and how probable it is."""
+
+    label = _string("The class.", "Sneaker", required=True)
+    class_id = _integer("The number of the class in the data set.", 7, required=True)
+    probability = _number("Calibrated: of all answers with 0.9, about nine in ten are right.", 0.97, required=True)
+
+
+class ImageWarningSchema(Schema):
+    """Something about the picture that makes the answer less certain."""
+
+    code = _string("A stable name.", "low_contrast", required=True)
+    detail = _string("What was seen and what to do about it.", required=True)
+
+
+class PredictionResultSchema(Schema):
+    """What the model says."""
+
+    label = _string("The most probable class.", "Sneaker", required=True)
+    class_id = _integer("Its number: " + ", ".join(f"{i} {name}" for i, name in enumerate(CLASS_NAMES)) + ".", 7, required=True)
+    confidence = _number("Its calibrated probability.", 0.97, required=True)
+    probabilities = _many(ClassProbabilitySchema, "The `top_k` most probable classes, the first first.", required=True)
+    is_fashion = fields.Boolean(required=True, metadata={"description": "False where the picture looks like none of the classes."})
+    novelty = _number("Share of known garments that look less unusual than this picture, 0 to 1.", 0.03, required=True)
+    warnings = _many(ImageWarningSchema, "What to know about the picture.", required=True)
+    preview = _string("The 28x28 picture that the model saw, a PNG as `data:` URI.", "data:image/png;base64,iVBORw0KGgo=", required=True)
+
+
+class TimingsSchema(Schema):
+    """Where the time went."""
+
+    decode_ms = _number("Reading the picture.", 0.3, required=True)
+    queue_ms = _number("From acceptance to the worker.", 1.9, required=True)
+    inference_ms = _number("The model, for the whole batch.", 0.2, required=True)
+    batch_size = _integer("How many pictures were computed together.", 12, required=True)
+
+
+class EnvelopeSchema(Schema):
+    """What everything asynchronous has in common."""
+
+    id = _string("Opaque; sorts by creation time.", required=True)
+    status = _string(STATES, "succeeded", required=True)
+    created_at = _time("When it was accepted.")
+    started_at = _time("When a worker began.")
+    completed_at = _time("When it reached its final state.")
+    expires_at = _time("When it will be forgotten.")
+    model_version = _string("The version that it is pinned to.", "v1", required=True)
+    metadata = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Your own values."})
+
+
+class PredictionSchema(EnvelopeSchema):
+    """A prediction as it stands."""
+
+    result = _nested(PredictionResultSchema, "There when it succeeded.")
+    error = _nested(ErrorSchema, "There when it failed.")
+    timings = _nested(TimingsSchema, "There when it succeeded.")
+
+
+class PredictionPageSchema(Schema):
+    """Predictions, newest first. A filtered page may be short and still have a next one."""
+
+    items = _many(PredictionSchema, "The predictions.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class CountsSchema(Schema):
+    """How many pictures are in which state."""
+
+    total = _integer("All of them.", 1024, required=True)
+    queued = _integer("Waiting.", 0, required=True)
+    running = _integer("With a worker.", 0, required=True)
+    succeeded = _integer("Answered.", 1023, required=True)
+    failed = _integer("Could not be read or classified.", 1, required=True)
+    canceled = _integer("Stopped before they began.", 0, required=True)
+
+
+class ProgressSchema(Schema):
+    """How far it is."""
+
+    done = _integer("Pictures in a final state.", 512, required=True)
+    total = _integer("All pictures.", 1024, required=True)
+    fraction = _number("done / total.", 0.5, required=True)
+
+
+class BatchResultSchema(Schema):
+    """What came out of a batch."""
+
+    succeeded = _integer("Pictures that were answered.", 1023, required=True)
+    failed = _integer("Pictures that were not.", 1, required=True)
+    results_url = _string("Where each answer is.", "/v1/batches/batch_01J/results", required=True)
+
+
+class BatchSchema(EnvelopeSchema):
+    """A batch as it stands."""
+
+    counts = _nested(CountsSchema, "Pictures by state.", required=True)
+    progress = _nested(ProgressSchema, "How far it is.", required=True)
+    result = _nested(BatchResultSchema, "There when it succeeded.")
+
+
+class BatchPageSchema(Schema):
+    """Batches, newest first."""
+
+    items = _many(BatchSchema, "The batches.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class BatchItemSchema(Schema):
+    """One line of a batch's results."""
+
+    index = _integer("The picture's place in the request, from 0.", 0, required=True)
+    status = _string(STATES, "succeeded", required=True)
+    result = _nested(PredictionResultSchema, "There when it succeeded.")
+    error = _nested(ErrorSchema, "There when it failed.")
+
+
+class MetricsSchema(Schema):
+    """How good a version is on one set of pictures."""
+
+    accuracy = _number("Share of right answers.", 0.945, required=True)
+    loss = _number("Mean negative log-likelihood.", 0.17)
+    ece = _number("Expected calibration error, 15 bins of equal mass.", 0.007)
+
+
+class ModelSchema(Schema):
+    """A model version in a list."""
+
+    version = _string("Its id.", "v1", required=True)
+    network = _string("The architecture.", "resnet_small", required=True)
+    created_at = _time("When it was made.")
+    parameters = _integer("Trainable and other weights.", 98000)
+    macs = _integer("Multiply-accumulate operations for one picture.", 9000000)
+    validation = _nested(MetricsSchema, "On the 5,000 pictures held out of training.")
+    test = _nested(MetricsSchema, "On the 10,000 test pictures.")
+    aliases = fields.List(fields.String(), required=True, metadata={"description": "The aliases that point at it."})
+
+
+class ModelPageSchema(Schema):
+    """Versions, newest first."""
+
+    items = _many(ModelSchema, "The versions.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class ModelCardSchema(ModelSchema):
+    """Everything that is known about a version. Cards of later releases may say more."""
+
+    training_spec = fields.Dict(metadata={"description": "The training spec that made it."})
+    training_seconds = _number("How long training took.")
+    data = fields.Dict(metadata={"description": "What it was trained on, with digests."})
+    metrics = fields.Dict(metadata={"description": "Metrics on validation and test, by class too, with the confusion matrix."})
+    calibration = fields.Dict(metadata={"description": "The temperature and how it was fitted."})
+    novelty = fields.Dict(metadata={"description": "The score of the novelty gate and its threshold."})
+    history = fields.List(fields.Dict(), metadata={"description": "A row per epoch."})
+    serving = fields.Dict(metadata={"description": "What the workers run."})
+    sha256 = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Digest of each file."})
+
+
+class ModelPageArgumentsSchema(Schema):
+    """Which part of the list."""
+
+    limit = _integer("How many items at most.", load_default=20, validate=validate.Range(1, 100))
+    cursor = _string("`next_cursor` of the page before.", load_default=None, validate=validate.Regexp("^v[1-9][0-9]{0,8}$"))
+
+
+class AliasSchema(Schema):
+    """A name that points at a version."""
+
+    alias = _string("The name.", "production", required=True)
+    version = _string("The version that it points at.", "v1", required=True)
+    updated_at = fields.String(required=True, metadata={"description": "When it was last moved.", "format": "date-time"})
+
+
+class AliasPageSchema(Schema):
+    """All aliases."""
+
+    items = _many(AliasSchema, "The aliases, by name.", required=True)
+
+
+class MoveSchema(Schema):
+    """One move of an alias."""
+
+    at = fields.String(required=True, metadata={"description": "When.", "format": "date-time"})
+    by = _string("Who: `release`, a key, or a training job.", "release", required=True)
+    from_version = _string("The version before; absent for the first.", "v1")
+    to_version = _string("The version since.", "v2", required=True)
+
+
+class MovePageSchema(Schema):
+    """The moves of an alias, newest first."""
+
+    items = _many(MoveSchema, "The moves.", required=True)
+
+
+class LiveSchema(Schema):
+    """The process answers."""
+
+    status = _string("Always `live`.", "live", required=True)
+
+
+class ReadySchema(Schema):
+    """Whether work that is accepted now will be done."""
+
+    status = _string("`ready`, or `unready`.", "ready", required=True)
+    checks = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True,
+        metadata={"description": "`ok`, or what is wrong, for each part.", "example": {"redis": "ok", "prediction_worker": "ok", "production_model": "ok"}},
+    )  # fmt: skip

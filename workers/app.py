@@ -1,0 +1,76 @@
+"""The way to Redis: the Celery application, with its queues and reliability settings, and plain connections."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from celery import Celery
+from redis import Redis, RedisError
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+# Who has taken a message and is silent for this long loses it to another (seconds). Predictions are acknowledged
+# late, so it must be longer than any batch takes; training acknowledges at once and holds a lease instead.
+VISIBILITY_TIMEOUT = 30
+KEY_PREFIX = "hemline:celery:"
+
+_log = logging.getLogger(__name__)
+
+
+def make_celery(redis_url: str) -> Celery:
+    """A Celery application without tasks: enough to send, and what a worker adds its tasks to."""
+    app = Celery("hemline", broker=_broker_url(redis_url))
+    app.conf.update(
+        task_ignore_result=True,  # our own records are the truth
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_publish_retry=False,  # what was not sent is sent again by the sweep
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            # By default kombu looks for abandoned messages only every 100 s.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": 2,
+            "socket_timeout": 10,
+            "health_check_interval": 5,
+            "global_keyprefix": KEY_PREFIX,
+        },
+    )
+    return app
+
+
+def connect(redis_url: str, **options: Any) -> Redis:
+    """A pool of connections that gives up soon, so that a request can be refused rather than held."""
+    defaults: dict[str, Any] = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "health_check_interval": 15,
+        "retry": Retry(ConstantBackoff(0.05), 1),
+    }
+    return Redis.from_url(redis_url, **(defaults | options))
+
+
+def wait_for_redis(redis: Redis) -> None:
+    """Come back when Redis answers: processes that are started together need no order."""
+    while True:
+        try:
+            redis.ping()
+            return
+        except RedisError as away:  # refused, or still loading its file
+            _log.info("waiting for Redis (%s)", away)
+            time.sleep(0.3)
+
+
+def _broker_url(redis_url: str) -> str:
+    return redis_url.replace("unix://", "redis+socket://", 1) if redis_url.startswith("unix://") else redis_url

@@ -1,0 +1,48 @@
+"""How much waits, how fast it drains, and so how soon it is worth asking again."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from redis import Redis
+
+from workers.groups import DRAIN_WINDOW, QUEUED
+
+_LONGEST = 60
+_WINDOWS = 6  # half a minute of full counters, besides the one that is being filled
+
+
+class Backlog:
+    """Measured at most once a second a process."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._measured = 0.0
+        self._rate = 0.0
+        self._queued = 0
+
+    def retry_after(self) -> int:
+        """Seconds until what waits now should be done: what is queued over what was answered a second of late."""
+        now = time.monotonic()
+        if now - self._measured > 1:
+            self._measured = now
+            self._measure()
+        if self._queued <= max(1, self._rate):
+            return 1
+        return min(_LONGEST, math.ceil(self._queued / self._rate)) if self._rate else 5
+
+    def _measure(self) -> None:
+        window = int(time.time()) // DRAIN_WINDOW
+        names = [f"hemline:drained:{window - i}" for i in range(_WINDOWS + 1)]
+        queued, current, *full = (int(n or 0) for n in _read(self._redis, [QUEUED, *names]))
+        busy = [count for count in full if count]
+        # Windows in which nothing was asked say nothing about speed.
+        self._rate = max(current, sum(busy) / len(busy) if busy else 0) / DRAIN_WINDOW
+        self._queued = queued
+
+
+def _read(redis: Redis, names: list[str]) -> list[Any]:
+    values: list[Any] = redis.mget(names)
+    return values

@@ -1,0 +1,352 @@
+"""Records of predictions in Redis: one hash for each group of predictions that were accepted together.
+
+A group pins one model version. It keeps a letter of state for each of its items, their pixels (`p`), what came with
+them (`d`) and what came out (`r`). It is cut into slices: one Celery message and one inference batch each. Everything
+that changes a record is one of the scripts in `lua/`, so no state is ever half written and a final one never changes.
+Times are microseconds of Redis' own clock: machines need not agree on theirs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import orjson
+from redis import Redis
+
+from workers import ids
+from workers.jobs import JobState
+
+DONE_CHANNEL = "hemline:done"
+QUEUED, _PENDING, _FULL = "hemline:queued", "hemline:pending", "hemline:full"
+ALIASES, VERSIONS = "hemline:aliases", "hemline:versions"
+DRAIN_WINDOW = 5  # seconds that one counter of finished predictions covers
+# A filtered page looks at this many groups at most, then hands out a cursor to go on from.
+_SCAN_LIMIT = 2000
+
+RESULT = np.dtype([
+    ("probabilities", "<f4", (10,)), ("novelty", "<f4"), ("is_fashion", "?"), ("batch_size", "<u2"),
+    ("inference_ms", "<f4"), ("started", "<i8"), ("completed", "<i8"),
+])  # fmt: skip
+
+_STATES = {
+    "q": JobState.QUEUED, "r": JobState.RUNNING, "s": JobState.SUCCEEDED, "f": JobState.FAILED, "c": JobState.CANCELED,
+}
+
+
+class UnknownModel(LookupError):
+    """No alias or version has this name, so nothing was accepted."""
+
+
+class QueueFull(Exception):
+    """Too much is waiting, or Redis has little memory left, so nothing was accepted."""
+
+
+class Slice(NamedTuple):
+    """A run of items of one group, from `start` up to `stop`."""
+
+    group: str
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.start}:{self.stop}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        group, start, stop = text.rsplit(":", 2)
+        return cls(group, int(start), int(stop))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already."""
+
+    doc: dict[str, Any]
+    pixels: bytes = b""
+    error: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Durable now, pinned to `version`, with `queued` predictions waiting in all."""
+
+    group: str
+    version: str
+    created: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A slice that a worker holds the lease of: the open places and their pixels."""
+
+    attempt: int
+    version: str
+    created: int
+    now: int
+    places: list[int]
+    pixels: list[bytes]
+
+
+class Answer(NamedTuple):
+    """What came out for one place: state "s" with a RESULT, or "f" with an error in JSON."""
+
+    place: int
+    state: str
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One item as it stands. Times are microseconds since 1970."""
+
+    id: str
+    place: int
+    state: JobState
+    version: str
+    created: int
+    doc: dict[str, Any]
+    pixels: bytes | None
+    started: int | None
+    completed: int | None
+    expires: int | None
+    result: np.void | None
+    error: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group as it stands, without its items' contents."""
+
+    name: str
+    states: str
+    version: str
+    created: int
+    started: int | None
+    canceled: int | None
+    ended: int | None
+    ttl: int
+    metadata: dict[str, str] | None
+
+    @property
+    def counts(self) -> dict[JobState, int]:
+        """How many items are in each state."""
+        return {state: self.states.count(letter) for letter, state in _STATES.items()}
+
+    @property
+    def state(self) -> JobState:
+        if self.ended:
+            return JobState.CANCELED if self.canceled else JobState.SUCCEEDED
+        return JobState.RUNNING if self.started else JobState.QUEUED
+
+
+def error(code: str, detail: str) -> dict[str, str]:
+    """Why an item failed, as it is kept and shown."""
+    return {"code": code, "detail": detail}
+
+
+class Groups:
+    """The store. Any method may raise redis.RedisError when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float) -> None:
+        self._redis = redis
+        self._limits = (max_queued, ttl, round(lease * 1000), slice_size)
+        self._lease = round(lease * 1000)
+        self._slice_size = slice_size
+        scripts = files("workers") / "lua"
+        self._submit, self._begin, self._finish, self._withdraw = (
+            redis.register_script((scripts / f"{name}.lua").read_text())
+            for name in ("submit", "begin", "finish", "withdraw")
+        )
+
+    def submit(
+        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None
+    ) -> Accepted:
+        """Store a new group; when this returns it is durable. Raises UnknownModel, QueueFull."""
+        states = "".join("f" if item.error else "q" for item in items)
+        docs = [orjson.dumps(item.doc) for item in items]
+        contents = [orjson.dumps(item.error) if item.error else item.pixels for item in items]
+        keys = [_key(group), _index(group), _PENDING, QUEUED, ALIASES, VERSIONS, _FULL]
+        answer = self._submit(keys, [group, model, *self._limits, states, orjson.dumps(metadata), *docs, *contents])
+        match answer[0]:
+            case b"accepted":
+                return Accepted(group, answer[1].decode(), answer[2], answer[3])
+            case b"unknown model":
+                raise UnknownModel(model)
+            case _:
+                raise QueueFull(f"{answer[1]} predictions are waiting")
+
+    def slices(self, group: str, count: int) -> list[Slice]:
+        """How a group of `count` items is cut."""
+        return [Slice(group, i, min(i + self._slice_size, count)) for i in range(0, count, self._slice_size)]
+
+    def begin(self, piece: Slice) -> Taken | None:
+        """Take the lease of a slice; nothing when no item of it is open any more."""
+        answer = self._begin([_key(piece.group), _PENDING], [str(piece), piece.start, piece.stop, self._lease])
+        if answer is None:
+            return None
+        attempt, version, created, now, items = answer
+        return Taken(attempt, version.decode(), int(created), now, items[0::2], items[1::2])
+
+    def count_attempt(self, piece: Slice, place: int) -> int:
+        """How often this one item has been begun by itself, this time included; its slice's lease starts anew."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hincrby(_key(piece.group), f"x{place}", 1)
+            pipe.zadd(_PENDING, {str(piece): int(time.time() * 1000) + self._lease}, xx=True)
+            return int(pipe.execute()[0])
+
+    def finish(self, piece: Slice, answers: Sequence[Answer]) -> int:
+        """Store answers where their items are still open, and wake who waits. Returns how many were stored."""
+        drained = f"hemline:drained:{int(time.time()) // DRAIN_WINDOW}"
+        keys = [_key(piece.group), _PENDING, QUEUED, drained]
+        flat = [value for answer in answers for value in answer]
+        return int(self._finish(keys, [piece.group, str(piece), piece.start, piece.stop, *flat]))
+
+    def overdue(self, limit: int) -> list[Slice]:
+        """Slices whose lease, or whose time to wait for a worker, is over."""
+        names: list[Any] = self._redis.zrangebyscore(_PENDING, "-inf", time.time() * 1000, start=0, num=limit)
+        return [Slice.parse(name.decode()) for name in names]
+
+    def has_begun(self, piece: Slice) -> bool:
+        """Whether a worker has ever taken this slice."""
+        return bool(self._redis.hexists(_key(piece.group), f"a{piece.start}"))
+
+    def postpone(self, pieces: Sequence[Slice]) -> None:
+        """Let slices that are sent again be overdue only after another lease."""
+        due = int(time.time() * 1000) + self._lease
+        self._redis.zadd(_PENDING, {str(piece): due for piece in pieces}, xx=True)
+
+    def forget(self, group: str, place: int | None = None) -> bool:
+        """Forget one item, or all; False when there is none."""
+        return self._change(group, "forget", place) >= 0
+
+    def cancel(self, group: str) -> bool:
+        """Cancel what has not begun; False when there is no such group."""
+        return self._change(group, "cancel", None) >= 0
+
+    def _change(self, group: str, what: str, place: int | None) -> int:
+        keys = [_key(group), _index(group), _PENDING, QUEUED]
+        return int(self._withdraw(keys, [group, what, "" if place is None else place]))
+
+    def group(self, name: str) -> Group | None:
+        """A group as it stands, or nothing."""
+        return self._groups([name])[0]
+
+    def prediction(self, group: str, place: int) -> Prediction | None:
+        """An item as it stands, or nothing when it is not there, was forgotten or has expired."""
+        found = self.group(group)
+        return next(self.items(found, [place]), None) if found else None
+
+    def items(self, group: Group, places: Sequence[int]) -> Iterator[Prediction]:
+        """The items at these places that exist."""
+        there = [place for place in places if place < len(group.states) and group.states[place] != "d"]
+        if not there:
+            return
+        names = [f"{letter}{place}" for place in there for letter in "dpr"]
+        values: list[Any] = self._redis.hmget(_key(group.name), names)
+        for place, doc, pixels, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
+            # Without its doc, it was forgotten or the whole group expired between the two looks.
+            prediction = doc and _prediction(group, place, doc, pixels, result)
+            if prediction:
+                yield prediction
+
+    def predictions(
+        self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool]
+    ) -> tuple[list[Prediction], str | None]:
+        """A page of predictions, newest first, that `keep` likes by state and version; and the cursor of the next."""
+        page: list[Prediction] = []
+        last: str | None = None
+        for group in self._newest("pred", cursor, _SCAN_LIMIT):
+            before = _place_before(group.name, cursor)
+            places = [i for i in reversed(range(min(before, len(group.states)))) if group.states[i] != "d"]
+            wanted = [i for i in places if keep(_STATES[group.states[i]], group.version)]
+            page.extend(self.items(group, wanted[: limit + 1 - len(page)]))
+            if len(page) > limit:
+                return page[:limit], page[limit - 1].id.partition("_")[2]
+            last = ids.join(group.name).partition("_")[2]
+        # The scan limit ended the page early: there may be more behind the last group looked at.
+        exhausted = last is None or next(self._newest("pred", last, 1), None) is None
+        return page, None if exhausted else last
+
+    def groups(self, kind: str, cursor: str | None, limit: int) -> tuple[list[Group], str | None]:
+        """A page of groups of one kind, newest first; and the cursor of the next."""
+        page = list(self._newest(kind, cursor, limit + 1))
+        more = len(page) > limit
+        return page[:limit], ids.join(page[limit - 1].name).partition("_")[2] if more else None
+
+    def _newest(self, kind: str, cursor: str | None, limit: int) -> Iterator[Group]:
+        # A cursor is the ULID of the last item seen. Its own group comes again while it has items before that one.
+        high = "+"
+        if cursor:
+            group = f"{kind}:{cursor[: ids.GROUP_LENGTH]}"
+            high = f"[{group}" if _place_before(group, cursor) else f"({group}"
+        while limit > 0:
+            index, count = f"hemline:index:{kind}", min(limit, 100)
+            names: list[Any] = self._redis.zrevrangebylex(index, high, "-", start=0, num=count)
+            if not names:
+                return
+            found = self._groups([name.decode() for name in names])
+            yield from (group for group in found if group is not None)
+            limit -= len(names)
+            high = f"({names[-1].decode()}"
+
+    def _groups(self, names: Sequence[str]) -> list[Group | None]:
+        fields = ("states", "version", "created", "started", "canceled", "ended", "ttl", "metadata")
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hmget(_key(name), fields)
+            return [_group(name, values) for name, values in zip(names, pipe.execute(), strict=True)]
+
+
+def _key(group: str) -> str:
+    return f"hemline:{group}"
+
+
+def _index(group: str) -> str:
+    return f"hemline:index:{group.partition(':')[0]}"
+
+
+def _place_before(group: str, cursor: str | None) -> int:
+    """How many items of a group come behind a cursor, in a list with the newest first."""
+    found = cursor and ids.split(group.partition(":")[0], f"{group.partition(':')[0]}_{cursor}")
+    return found[1] if found and found[0] == group else ids.GROUP_LIMIT
+
+
+def _group(name: str, values: Sequence[bytes | None]) -> Group | None:
+    states, version, *numbers, metadata = values
+    if states is None or version is None or metadata is None:
+        return None
+    created, started, canceled, ended, ttl = (int(n) if n else None for n in numbers)
+    said = orjson.loads(metadata)
+    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said)
+
+
+def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, result: bytes | None) -> Prediction | None:
+    state = _STATES[group.states[place]]
+    values = np.frombuffer(result, RESULT)[0] if result and state is JobState.SUCCEEDED else None
+    failure = orjson.loads(result) if result and state is JobState.FAILED else None
+    started = int(values["started"]) if values is not None else group.started
+    completed = None
+    if state.is_final:
+        at_submission = failure and "completed" not in failure
+        completed = group.created if at_submission else _completed(group, values, failure)
+        if at_submission or state is JobState.CANCELED:
+            started = None
+    expires = completed + group.ttl * 1_000_000 if completed else None
+    if expires and expires < time.time() * 1_000_000:
+        return None
+    shown = failure and error(failure["code"], failure["detail"])
+    found = started if state is not JobState.QUEUED else None
+    return Prediction(ids.join(group.name, place), place, state, group.version, group.created, orjson.loads(doc),
+                      pixels, found, completed, expires, values, shown)
+
+
+def _completed(group: Group, values: np.void | None, failure: dict[str, Any] | None) -> int:
+    if values is not None:
+        return int(values["completed"])
+    return int(failure["completed"]) if failure else group.canceled or group.created

@@ -1,0 +1,118 @@
+"""The predictions task: take a slice of a group, classify it as one batch, store all its answers at once.
+
+Delivery is at least once. Storing is guarded record by record, so that a slice that runs twice is answered once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import orjson
+from celery import Celery
+
+from ml.registry import Registry
+from ml.runtime import Classifier, Predictions
+from workers.groups import RESULT, Answer, Groups, Slice, Taken, error
+from workers.queue import PREDICT
+
+_log = logging.getLogger(__name__)
+
+
+class Inference:
+    """Answers slices with the model versions that they are pinned to, of which it keeps the last few loaded."""
+
+    def __init__(self, groups: Groups, registry: Registry, *, loaded_versions: int, max_attempts: int) -> None:
+        self._groups = groups
+        self._registry = registry
+        self._capacity = loaded_versions
+        self._max_attempts = max_attempts
+        self._loaded: OrderedDict[str, Classifier] = OrderedDict()
+        self._busy = False
+        self._last_busy = time.monotonic()
+
+    def run(self, piece: Slice) -> None:
+        """Answer what is open of a slice; a picture that cannot be classified fails by itself."""
+        self._busy = True
+        try:
+            taken = self._groups.begin(piece)
+            if taken is None:
+                return
+            if taken.attempt == 1:
+                try:
+                    self._answer(piece, taken)
+                    return
+                except Exception as failed:
+                    _log.exception("%s failed as a batch and is tried picture by picture: %s", piece, failed)
+            self._answer_singly(piece, taken)
+        finally:
+            self._busy = False
+            self._last_busy = time.monotonic()
+
+    def idle_for(self) -> float:
+        """Seconds since the last slice; none while there is one at work."""
+        return 0.0 if self._busy else time.monotonic() - self._last_busy
+
+    def load(self, version: str) -> Classifier:
+        """A version, ready to answer; the one that was not asked for the longest makes room."""
+        classifier = self._loaded.get(version)
+        if classifier is None:
+            started = time.perf_counter()
+            card = self._registry.card(version)
+            classifier = Classifier(self._registry.file(version, card["serving"]["artifact"]), card)
+            _log.info("loaded %s in %.0f ms", version, (time.perf_counter() - started) * 1e3)
+            self._loaded[version] = classifier
+            if len(self._loaded) > self._capacity:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(version)
+        return classifier
+
+    def _answer(self, piece: Slice, taken: Taken) -> None:
+        classifier = self.load(taken.version)
+        pixels = np.frombuffer(b"".join(taken.pixels), np.uint8).reshape(len(taken.places), 784)
+        began = time.perf_counter()
+        predictions = classifier.classify(pixels)
+        blobs = _results(predictions, taken.now, time.perf_counter() - began)
+        answers = [Answer(place, "s", blob) for place, blob in zip(taken.places, blobs, strict=True)]
+        self._groups.finish(piece, answers)
+
+    def _answer_singly(self, piece: Slice, taken: Taken) -> None:
+        """Each picture by itself, counting: one that takes its worker down again and again must not go on for ever."""
+        for place, pixels in zip(taken.places, taken.pixels, strict=True):
+            attempt = self._groups.count_attempt(piece, place)
+            try:
+                if attempt > self._max_attempts:
+                    raise RuntimeError(f"its worker died {attempt - 1} times")
+                one = Taken(attempt, taken.version, taken.created, taken.now, [place], [pixels])
+                self._answer(piece, one)
+            except Exception as failed:
+                _log.exception("place %d of %s fails", place, piece)
+                detail = f"The picture could not be classified ({failed}). Send it again; if it fails again, report it."
+                failure = {**error("inference_failed", detail), "completed": taken.now}
+                self._groups.finish(piece, [Answer(place, "f", orjson.dumps(failure))])
+
+
+def _results(predictions: Predictions, started: int, seconds: float) -> list[bytes]:
+    count = len(predictions.novelty)
+    results = np.empty(count, RESULT)
+    results["probabilities"] = predictions.probabilities
+    results["novelty"] = predictions.novelty
+    results["is_fashion"] = predictions.is_fashion
+    results["batch_size"] = count
+    results["inference_ms"] = seconds * 1e3
+    results["started"] = started
+    results["completed"] = started + round(seconds * 1e6)
+    size = RESULT.itemsize
+    joined = results.tobytes()
+    return [joined[i * size : (i + 1) * size] for i in range(count)]
+
+
+def register(app: Celery, run: Callable[[Slice], None]) -> None:
+    """Add the task to a Celery application."""
+
+    @app.task(name=PREDICT)
+    def predict(piece: str) -> None:
+        run(Slice.parse(piece))

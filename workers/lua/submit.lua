@@ -1,0 +1,44 @@
+-- Accept a group: pin its model version and store its records in one step, or store nothing.
+-- KEYS: group, index, pending, queued, aliases, versions, full
+-- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, states, metadata, doc…, pixels…
+--       (a doc and a pixel string for each state; an item that failed already has its error in place of pixels)
+-- Returns {"accepted", version, created (us), queued now} | {"unknown model"} | {"full", queued now}
+local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local due, slice, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local count = #states
+local _, open = string.gsub(states, 'q', '')
+
+local version = redis.call('HGET', KEYS[5], model) or model
+if redis.call('SISMEMBER', KEYS[6], version) == 0 then
+  return {'unknown model'}
+end
+local queued = tonumber(redis.call('GET', KEYS[4]) or '0')
+-- A client that tries again after a lost answer must not be stored twice.
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  local fields = redis.call('HMGET', KEYS[1], 'version', 'created')
+  return {'accepted', fields[1], tonumber(fields[2]), queued}
+end
+if queued + open > most or redis.call('EXISTS', KEYS[7]) == 1 then
+  return {'full', queued}
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ttl, 'states', states, 'left', open,
+  'metadata', ARGV[8])
+for i = 0, count - 1 do
+  local waiting = string.sub(states, i + 1, i + 1) == 'q'
+  redis.call('HSET', KEYS[1], 'd' .. i, ARGV[9 + i], (waiting and 'p' or 'r') .. i, ARGV[9 + count + i])
+end
+redis.call('ZADD', KEYS[2], 0, group)
+if open == 0 then
+  redis.call('HSET', KEYS[1], 'ended', now)
+  redis.call('EXPIRE', KEYS[1], ttl)
+else
+  queued = redis.call('INCRBY', KEYS[4], open)
+  for start = 0, count - 1, slice do
+    local stop = math.min(start + slice, count)
+    redis.call('ZADD', KEYS[3], math.floor(now / 1000) + due, group .. ':' .. start .. ':' .. stop)
+  end
+end
+return {'accepted', version, now, queued}

@@ -1,0 +1,71 @@
+"""Entry point of a prediction worker: `celery --app workers.prediction_worker worker --queues predictions,batches`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Celery, signals
+
+from ml.artifacts import open_artifacts
+from ml.registry import PRODUCTION, Registry
+from settings import Settings
+from workers import inference
+from workers.aliases import RedisIndex
+from workers.app import connect, make_celery, wait_for_redis
+from workers.groups import Groups
+from workers.queue import PREDICTIONS
+from workers.upkeep import Heartbeat, Sweep, Upkeep
+
+
+def build(settings: Settings) -> Celery:
+    """The Celery application of a prediction worker, with everything that the task needs."""
+    celery = make_celery(settings.redis())
+    redis = connect(settings.redis())
+    registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(redis))
+    groups = Groups(
+        redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
+        lease=settings.lease,
+    )  # fmt: skip
+    work = inference.Inference(
+        groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts
+    )
+    heartbeat = Heartbeat(redis, PREDICTIONS, work.idle_for)
+    sweep = Sweep(redis, groups, celery, max_memory_share=settings.max_memory_share)
+    upkeep = Upkeep(heartbeat.beat, sweep.run)
+
+    def prepare(**_: Any) -> None:
+        # One worker at a time, so that a release is published once however many start together.
+        try:
+            wait_for_redis(redis)
+            with redis.lock("hemline:install", timeout=120):
+                registry.restore()
+                registry.install_shipped()
+            work.load(registry.resolve(PRODUCTION))  # warm before the first message
+        except Exception as failed:
+            # Celery would log the error of a receiver and go on without it.
+            logging.getLogger(__name__).exception("cannot start: %s", failed)
+            raise SystemExit(1) from failed
+        upkeep.start()
+
+    def finish(**_: Any) -> None:
+        upkeep.stop()
+        heartbeat.end()
+
+    # Celery holds receivers weakly unless told otherwise.
+    signals.worker_init.connect(prepare, weak=False)
+    signals.worker_shutdown.connect(finish, weak=False)
+    inference.register(celery, work.run)
+    return celery
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s worker: %(message)s")
+    # Celery announces every message that it takes; ours say what matters.
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+
+
+_settings = Settings.from_env()
+_configure_logging(_settings.log_level)
+app = build(_settings)

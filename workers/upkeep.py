@@ -1,0 +1,148 @@
+"""What every worker does besides its tasks, on a thread of its own: say that it lives, and sweep.
+
+The sweep finds what a crash left behind. A slice is pending until its last answer is stored: while it waits for a
+worker, and then while a worker holds its lease. When that time is over and its message is nowhere, it is sent again.
+One worker at a time sweeps, by a lock in Redis, so there is no further process to run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from celery import Celery
+from redis import Redis, RedisError
+
+from workers.app import KEY_PREFIX
+from workers.groups import Groups, Slice
+from workers.queue import queue_of, send_slices
+
+_BEAT = 1.0  # seconds between two rounds
+ALIVE_FOR = 5.0  # seconds that a heartbeat counts
+_STALLED_AFTER = 20.0
+_log = logging.getLogger(__name__)
+
+
+def alive(redis: Redis, queue: str) -> int:
+    """How many workers of a queue have a fresh heartbeat."""
+    return int(redis.zcount(_heartbeats(queue), time.time() - ALIVE_FOR, "+inf"))
+
+
+class Heartbeat:
+    """Shows that a worker consumes its queue, not merely that its process exists.
+
+    A consumer that lost its connection in a bad moment can sit there for ever. When messages wait, round after round,
+    and this worker takes none of them, it ends, to be started anew.
+    """
+
+    def __init__(self, redis: Redis, queue: str, idle_for: Callable[[], float]) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._idle_for = idle_for
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._waiting_since: float | None = None
+
+    def beat(self) -> None:
+        now = time.monotonic()
+        if not self._redis.llen(KEY_PREFIX + self._queue):
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        elif min(now - self._waiting_since, self._idle_for()) > _STALLED_AFTER:
+            _log.critical("messages wait in %s and none arrives here: ending, to be started anew", self._queue)
+            os._exit(70)
+        with self._redis.pipeline() as pipe:
+            pipe.zadd(_heartbeats(self._queue), {self._name: time.time()})
+            pipe.zremrangebyscore(_heartbeats(self._queue), "-inf", time.time() - 60)
+            pipe.execute()
+
+    def end(self) -> None:
+        self._redis.zrem(_heartbeats(self._queue), self._name)
+
+
+class Sweep:
+    """Sends again what was lost, drops index entries of records that are gone, and watches Redis' memory."""
+
+    def __init__(self, redis: Redis, groups: Groups, celery: Celery, *, max_memory_share: float) -> None:
+        self._redis = redis
+        self._groups = groups
+        self._celery = celery
+        self._share = max_memory_share
+        self._trimmed = {"pred": "-", "batch": "-"}
+
+    def run(self) -> None:
+        """One round, if no other worker has just had it."""
+        if self._redis.set("hemline:sweep", os.getpid(), nx=True, px=round(_BEAT * 900)):
+            self._watch_memory()
+            self._send_lost()
+            for kind in self._trimmed:
+                self._trim(kind)
+
+    def _send_lost(self) -> None:
+        lost = [piece for piece in self._groups.overdue(100) if self._is_lost(piece)]
+        if lost:
+            _log.info("sending %d slices again whose worker or message was lost", len(lost))
+            self._groups.postpone(lost)
+            send_slices(self._celery, lost)
+
+    def _is_lost(self, piece: Slice) -> bool:
+        """What has begun lost its worker. What has not lost its message, if newer ones are next in line."""
+        if self._groups.has_begun(piece):
+            return True
+        head: Any = self._redis.lindex(KEY_PREFIX + queue_of(piece.group), -1)
+        return head is None or _slice_in(head).group > piece.group
+
+    def _trim(self, kind: str) -> None:
+        """Look at the next hundred entries of an index, and begin anew at its end."""
+        names: list[Any] = self._redis.zrangebylex(f"hemline:index:{kind}", self._trimmed[kind], "+", start=0, num=100)
+        self._trimmed[kind] = f"({names[-1].decode()}" if names else "-"
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.exists(f"hemline:{name.decode()}")
+            gone = [name for name, there in zip(names, pipe.execute(), strict=True) if not there]
+        if gone:
+            self._redis.zrem(f"hemline:index:{kind}", *gone)
+
+    def _watch_memory(self) -> None:
+        memory: Any = self._redis.info("memory")
+        if memory["maxmemory"] and memory["used_memory"] > self._share * memory["maxmemory"]:
+            self._redis.set("hemline:full", 1, px=round(_BEAT * 3000))
+
+
+class Upkeep(threading.Thread):
+    """Runs chores once a second until it is stopped; Redis being away is no reason to end."""
+
+    def __init__(self, *chores: Callable[[], None]) -> None:
+        super().__init__(name="upkeep", daemon=True)
+        self._chores = chores
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(_BEAT):
+            for chore in self._chores:
+                try:
+                    chore()
+                except RedisError as away:
+                    _log.warning("upkeep: Redis is away (%s)", away)
+                except Exception:
+                    _log.exception("upkeep failed and goes on")
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def _heartbeats(queue: str) -> str:
+    return f"hemline:workers:{queue}"
+
+
+def _slice_in(message: bytes) -> Slice:
+    """The slice that a Celery message of the Redis transport asks for."""
+    (piece,), _, _ = orjson.loads(b64decode(orjson.loads(message)["body"]))
+    return Slice.parse(piece)
