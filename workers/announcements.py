@@ -22,18 +22,21 @@ _log = logging.getLogger(__name__)
 
 
 class Announcements:
-    """One subscription a process, handed on to any number of threads."""
+    """One subscription a process, begun when somebody first waits, and handed on to any number of threads."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._lock = threading.Lock()
         self._watchers: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
-        threading.Thread(target=self._listen, name="announcements", daemon=True).start()
+        self._listening = False
 
     def add(self, name: str, wake: Callable[[], None]) -> None:
         """Call `wake` each time that a change of the record `name` is announced, until it is removed."""
         with self._lock:
             self._watchers[name].append(wake)
+            if not self._listening:
+                self._listening = True
+                threading.Thread(target=self._listen, name="announcements", daemon=True).start()
 
     def remove(self, name: str, wake: Callable[[], None]) -> None:
         """Undo `add`; what was not added is no error."""
