@@ -6,6 +6,7 @@ A part that dies five times in a minute ends everything: what cannot live should
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor import events
+from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
@@ -80,7 +82,8 @@ def _serve(settings: Settings, home: Path) -> int:
     options.first, options.test = True, False
     supervisor = _Watchful(options)
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
-    supervisor.main()
+    with contextlib.suppress(asyncore.ExitNow):  # how Supervisor says that all parts have ended
+        supervisor.main()
     return 1 if supervisor.gave_up else 0
 
 
@@ -107,9 +110,8 @@ class _Watchful(Supervisor):  # type: ignore[misc]
 
 
 def _programs(settings: Settings) -> Iterator[Program]:
-    celery = [str(_BIN / "celery"), "--app"]
-    options = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING",
-               "--quiet"]  # fmt: skip
+    celery = [str(_BIN / "celery"), "--quiet", "--app"]
+    options = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     yield Program(
         "worker", [*celery, "workers.prediction_worker", "worker", "--queues", "predictions,batches", *options],
         priority=20, count=settings.prediction_workers,
