@@ -1,0 +1,1 @@
+"""Models: data, training, evaluation, export, and serving them without TensorFlow."""

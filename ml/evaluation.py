@@ -1,0 +1,149 @@
+"""How good logits are, in numbers: accuracy, calibration, novelty, and the model card that carries them.
+
+NumPy only, so it judges a Keras model and its LiteRT export alike.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.datasets import CLASSES
+from ml.images import CLASS_NAMES
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.uint8]
+
+ECE_BINS: Final = 15
+NOVELTY_THRESHOLD: Final = 0.95
+
+
+def accuracy(logits: Floats, labels: Labels) -> float:
+    """Share of images whose highest logit is their label's."""
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def negative_log_likelihood(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
+    """Mean cross-entropy in nats of softmax(logits / temperature)."""
+    scaled = logits.astype(np.float64) / temperature
+    return float(np.mean(_log_sum_exp(scaled) - scaled[np.arange(len(labels)), labels]))
+
+
+def _log_sum_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    highest = values.max(axis=1)
+    result: NDArray[np.float64] = highest + np.log(np.exp(values - highest[:, None]).sum(axis=1))
+    return result
+
+
+def confusion_matrix(logits: Floats, labels: Labels) -> NDArray[np.int64]:
+    """Counts [10, 10]: a row for each true class, a column for each predicted one."""
+    places = labels.astype(np.int64) * CLASSES + logits.argmax(axis=1)
+    return np.bincount(places, minlength=CLASSES * CLASSES).reshape(CLASSES, CLASSES)
+
+
+def per_class(confusion: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Precision, recall and number of images of each class; a share of nothing is 0."""
+    right = np.diag(confusion)
+    precision = right / np.maximum(confusion.sum(axis=0), 1)
+    recall = right / np.maximum(confusion.sum(axis=1), 1)
+    return [
+        {
+            "class_id": index,
+            "label": CLASS_NAMES[index],
+            "precision": round(float(precision[index]), 4),
+            "recall": round(float(recall[index]), 4),
+            "images": int(confusion[index].sum()),
+        }
+        for index in range(CLASSES)
+    ]
+
+
+def reliability(logits: Floats, labels: Labels, temperature: float = 1.0) -> list[dict[str, float]]:
+    """The reliability diagram: mean confidence, accuracy and size of ECE_BINS bins of equal mass, least sure first."""
+    confidence = probabilities(logits, temperature).max(axis=1)
+    right = logits.argmax(axis=1) == labels
+    order = np.argsort(confidence, kind="stable")
+    return [
+        {
+            "confidence": round(float(confidence[places].mean()), 5),
+            "accuracy": round(float(right[places].mean()), 5),
+            "images": len(places),
+        }
+        for places in np.array_split(order, ECE_BINS)
+        if len(places)
+    ]
+
+
+def expected_calibration_error(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
+    """Mean distance of confidence and accuracy over bins of equal mass (Nguyen and O'Connor, 2015)."""
+    bins = reliability(logits, labels, temperature)
+    return sum(each["images"] * abs(each["confidence"] - each["accuracy"]) for each in bins) / len(labels)
+
+
+def probabilities(logits: Floats, temperature: float = 1.0) -> NDArray[np.float64]:
+    """softmax(logits / temperature), float64 [n, 10]."""
+    scaled = logits.astype(np.float64) / temperature
+    result: NDArray[np.float64] = np.exp(scaled - _log_sum_exp(scaled)[:, None])
+    return result
+
+
+def fit_temperature(logits: Floats, labels: Labels) -> float:
+    """The temperature from 0.05 to 20 of lowest negative log-likelihood (Guo et al., 2017)."""
+    # Convex in 1/temperature, so golden-section search finds the one minimum.
+    low, high = 0.05, 20.0
+    golden = (5**0.5 - 1) / 2
+    for _ in range(60):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if negative_log_likelihood(logits, labels, 1 / left) < negative_log_likelihood(logits, labels, 1 / right):
+            high = right
+        else:
+            low = left
+    return 2 / (low + high)
+
+
+def energy(logits: Floats, temperature: float) -> NDArray[np.float64]:
+    """Novelty score [n], high where no class claims the image (Liu et al., 2020, arXiv:2010.03759)."""
+    return -temperature * _log_sum_exp(logits.astype(np.float64) / temperature)
+
+
+def calibrate(logits: Floats, labels: Labels) -> dict[str, Any]:
+    """The card's "calibration" and "novelty", from validation logits of the file that will be served."""
+    temperature = fit_temperature(logits, labels)
+    quantiles = np.quantile(energy(logits, temperature), np.linspace(0, 1, 101))
+    return {
+        "calibration": {
+            "temperature": temperature,
+            "bins": "15 of equal mass",
+            "ece_before": expected_calibration_error(logits, labels),
+            "ece_after": expected_calibration_error(logits, labels, temperature),
+            "reliability": reliability(logits, labels, temperature),
+        },
+        "novelty": {
+            "score": "energy",
+            "quantiles": [float(each) for each in quantiles],
+            "threshold": NOVELTY_THRESHOLD,
+        },
+    }
+
+
+def metrics(logits: Floats, labels: Labels, temperature: float) -> dict[str, Any]:
+    """What the card says of one part of the data. `loss` is the negative log-likelihood at this temperature."""
+    confusion = confusion_matrix(logits, labels)
+    return {
+        "images": len(labels),
+        "accuracy": accuracy(logits, labels),
+        "accuracy_interval": wilson_interval(int(np.trace(confusion)), len(labels)),
+        "loss": negative_log_likelihood(logits, labels, temperature),
+        "ece": expected_calibration_error(logits, labels, temperature),
+        "per_class": per_class(confusion),
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def wilson_interval(right: int, images: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy (Wilson, 1927)."""
+    z = 1.959964
+    share = right / images
+    centre = (share + z * z / (2 * images)) / (1 + z * z / images)
+    margin = z * (share * (1 - share) / images + z * z / (4 * images**2)) ** 0.5 / (1 + z * z / images)
+    return centre - margin, centre + margin

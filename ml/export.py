@@ -1,0 +1,184 @@
+"""From a trained Keras model to the files of a version: Keras, LiteRT float32 and int8, and the card.
+
+A version is published only when its files answer alike on real images, so that is checked here.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from ml import evaluation, networks
+from ml.datasets import Split
+from ml.images import CLASS_NAMES
+from ml.spec import TrainingSpec
+from ml.training import Trained, predict_logits
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+KERAS, FLOAT32, INT8 = "model.keras", "model.tflite", "model.int8.tflite"
+
+# Largest difference of a logit between Keras and LiteRT in float32, relative to the largest logit.
+FLOAT32_TOLERANCE: Final = 1e-4
+# Share of validation images that the int8 file may get wrong on top of what float32 gets wrong.
+INT8_ACCURACY_LOSS: Final = 0.001
+REPRESENTATIVE_IMAGES: Final = 1000
+
+# What decides a run's outcome, for the card's code digest.
+_SOURCES: Final = ("augmentation.py", "datasets.py", "export.py", "evaluation.py", "spec.py", "training.py")
+
+
+class ExportFailed(RuntimeError):
+    """An exported file does not answer as the trained model does; nothing may be published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What the registry publishes: the files of a version, and its card."""
+
+    files: Mapping[str, bytes]
+    card: Mapping[str, Any]
+
+
+def package(trained: Trained, spec: TrainingSpec, data: Split, dataset: str = "fashion-mnist") -> Package:
+    """Export a trained model and write its card. Raises ExportFailed.
+
+    Which file is served is chosen on validation images, on which temperature and novelty are fitted too; the test
+    images are looked at once, through the file that is served.
+    """
+    files, serving = _choose_files(trained.model, data)
+    served = files[serving["artifact"]]
+    logits = litert_logits(served, data.validation.images)
+    fitted = evaluation.calibrate(logits, data.validation.labels)
+    temperature = fitted["calibration"]["temperature"]
+    test = evaluation.metrics(litert_logits(served, data.test.images), data.test.labels, temperature)
+    card = {
+        "network": spec.network,
+        "parameters": trained.model.count_params(),
+        "macs": networks.count_macs(trained.model),
+        "classes": list(CLASS_NAMES),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "code": _code(spec.network),
+        "data": {"name": dataset} | {
+            name: {"images": len(part), "sha256": part.digest}
+            for name, part in (("training", data.training), ("validation", data.validation), ("test", data.test))
+        },
+        "training_spec": spec.to_dict(),
+        "training_seconds": round(sum(row.seconds for row in trained.history), 1),
+        "history": [asdict(row) for row in trained.history],
+        "metrics": {
+            "validation": evaluation.metrics(logits, data.validation.labels, temperature),
+            "test": test,
+        },
+        "serving": serving,
+        **fitted,
+    }
+    return Package(files, card)
+
+
+def _choose_files(model: keras.Model, data: Split) -> tuple[dict[str, bytes], dict[str, Any]]:
+    images, labels = data.validation.images, data.validation.labels
+    keras_file, reloaded = _keras_file(model)
+    float32, int8 = to_litert(reloaded), to_litert_int8(reloaded, data.training.images)
+    expected, found = predict_logits(model, images), litert_logits(float32, images)
+    difference = float(np.abs(expected - found).max())
+    if difference > FLOAT32_TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise ExportFailed(f"Keras and LiteRT differ by {difference:.2g} in a logit of the validation images.")
+    accuracies = {
+        FLOAT32: evaluation.accuracy(found, labels),
+        INT8: evaluation.accuracy(litert_logits(int8, images), labels),
+    }
+    files = {KERAS: keras_file, FLOAT32: float32}
+    keep_int8 = accuracies[FLOAT32] - accuracies[INT8] <= INT8_ACCURACY_LOSS
+    if keep_int8:
+        files[INT8] = int8
+    return files, {
+        "artifact": INT8 if keep_int8 else FLOAT32,
+        "largest_logit_difference": difference,
+        "validation_accuracy": accuracies,
+    }
+
+
+def _keras_file(model: keras.Model) -> tuple[bytes, keras.Model]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, KERAS)
+        # Without the optimizer, whose state doubles the file; the reloaded model is what users will have.
+        plain = model.__class__.from_config(model.get_config())
+        plain.set_weights(model.get_weights())
+        plain.save(path)
+        return path.read_bytes(), keras.models.load_model(path, compile=False)
+
+
+def to_litert(model: keras.Model) -> bytes:
+    """A LiteRT file with float32 input [n, 28, 28, 1] from 0 to 1 and float32 logits [n, 10]."""
+    return bytes(_converter(model).convert())
+
+
+def to_litert_int8(model: keras.Model, images: Images) -> bytes:
+    """A full-integer LiteRT file whose int8 input is the raw pixel minus 128; the logits come out as float32.
+
+    images: training images uint8 [n, 28, 28], of which a regular sample sets the ranges of activations. Raises
+    ExportFailed if the input's quantization does not come out as the raw pixel.
+    """
+    step = max(1, len(images) // REPRESENTATIVE_IMAGES)
+    sample = np.concatenate([images[::step], np.array([[[0, 255] * 14] * 28], np.uint8)])
+
+    def representative() -> Iterator[list[Floats]]:
+        for image in sample:
+            yield [image[None, :, :, None].astype(np.float32) / np.float32(255)]
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    content = bytes(converter.convert())
+    scale, zero_point = Interpreter(model_content=content).get_input_details()[0]["quantization"]
+    if zero_point != -128 or abs(scale * 255 - 1) > 1e-5:
+        raise ExportFailed(f"The int8 input has scale {scale} and zero point {zero_point}; expected 1/255 and -128.")
+    return content
+
+
+def _converter(model: keras.Model) -> Any:
+    signature = tf.TensorSpec((None, 28, 28, 1), tf.float32, name="image")
+    function = tf.function(lambda image: model(image, training=False), input_signature=[signature])
+    # The converter's calibrator cannot read variables, so they become constants first.
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+    return tf.lite.TFLiteConverter.from_concrete_functions([frozen], model)
+
+
+def litert_logits(content: bytes, images: Images, batch_size: int = 100) -> Floats:
+    """float32 logits [n, 10] of uint8 images [n, 28, 28] from a float32 or int8 LiteRT file."""
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size, :, :, None]
+        interpreter.resize_tensor_input(source["index"], batch.shape, strict=True)
+        interpreter.allocate_tensors()
+        raw = (batch ^ 0x80).view(np.int8) if source["dtype"] == np.int8 else batch.astype(np.float32) / np.float32(255)
+        interpreter.set_tensor(source["index"], raw)
+        interpreter.invoke()
+        parts.append(interpreter.get_tensor(target["index"]))
+    return np.concatenate(parts)
+
+
+def _code(network: str) -> dict[str, str]:
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in (*_SOURCES, f"networks/{network}.py"):
+        digest.update(folder.joinpath(name).read_bytes())
+    libraries = {name: version(name) for name in ("keras", "numpy", "ai-edge-litert")}
+    return {"sha256": digest.hexdigest(), "tensorflow": str(tf.__version__)} | libraries

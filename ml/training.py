@@ -1,0 +1,274 @@
+"""One training run: a spec and data in, a trained model and its history out.
+
+It can be stopped at every step and resumed exactly: order and augmentation of every batch are pure functions of
+(seed, epoch, step), and a checkpoint holds everything else.
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import cos, pi
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ml import networks
+from ml.augmentation import augment
+from ml.datasets import CLASSES, Dataset, subset
+from ml.evaluation import accuracy, negative_log_likelihood
+from ml.spec import TrainingSpec
+
+Floats = NDArray[np.float32]
+
+CHECKPOINT_STEPS: Final = 200
+
+
+class TrainingStopped(Exception):
+    """The stop hook asked for the end of the run."""
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+class WrongCheckpoint(ValueError):
+    """A checkpoint belongs to another spec or other data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A row of the history; loss and accuracy are those of augmented batches, val_* of the weights to be kept."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands: epoch and step within it are counted from 1; done counts steps over all epochs, of total."""
+
+    epoch: int
+    step: int
+    steps: int
+    done: int
+    total: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model with its final weights (averaged if the spec has an ema), and a row per epoch."""
+
+    model: keras.Model
+    history: tuple[Epoch, ...]
+
+
+def train(
+    spec: TrainingSpec,
+    training: Dataset,
+    validation: Dataset,
+    *,
+    resume: bytes | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_checkpoint: Callable[[bytes], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Trained:
+    """Train a network as `spec` says.
+
+    on_checkpoint gets, every CHECKPOINT_STEPS steps and after every epoch, bytes that `resume` takes to go on from
+    there. `stop` is asked before each step. The last batch of an epoch is left out when it is not full. Raises
+    TrainingStopped, TrainingDiverged, or WrongCheckpoint.
+    """
+    training = subset(training, spec.fraction, spec.seed)
+    run = _Run(spec, training, validation)
+    if resume is not None:
+        run.restore(resume)
+    while run.epoch < spec.epochs:
+        while run.step < run.steps:
+            if stop is not None and stop():
+                raise TrainingStopped
+            progress = run.advance()
+            if on_step is not None:
+                on_step(progress)
+            if on_checkpoint is not None and run.step % CHECKPOINT_STEPS == 0 and run.step < run.steps:
+                on_checkpoint(run.checkpoint())
+        row = run.finish_epoch()
+        if on_epoch is not None:
+            on_epoch(row)
+        if on_checkpoint is not None:
+            on_checkpoint(run.checkpoint())
+    run.keep_averaged_weights()
+    return Trained(run.model, tuple(run.history))
+
+
+def learning_rate(spec: TrainingSpec, done: int, total: int) -> float:
+    """The rate of the step after `done` of `total` steps.
+
+    "cosine": linear warmup, then half a cosine to zero; "one_cycle" (Smith and Topin, 2017, with linear legs): up, then
+    down to zero; "constant": linear warmup, then level.
+    """
+    warm = spec.warmup * total
+    if done < warm:
+        return spec.learning_rate * (done + 1) / (warm + 1)
+    if spec.schedule == "constant":
+        return spec.learning_rate
+    left = 1 - (done - warm) / (total - warm)
+    return spec.learning_rate * (left if spec.schedule == "one_cycle" else 0.5 - 0.5 * cos(pi * left))
+
+
+def predict_logits(model: keras.Model, images: NDArray[np.uint8], batch_size: int = 500) -> Floats:
+    """float32 logits [n, 10] of uint8 images [n, 28, 28], with the model in inference mode."""
+    parts = [
+        np.asarray(model.predict_on_batch(_scaled(images[start : start + batch_size])), np.float32)
+        for start in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+def _scaled(images: NDArray[np.uint8]) -> Floats:
+    return images[..., None].astype(np.float32) / np.float32(255)
+
+
+def _compiled(spec: TrainingSpec) -> keras.Model:
+    keras.utils.set_random_seed(spec.seed)
+    model = networks.build(spec.network, **spec.hyperparameters)
+    if spec.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            spec.learning_rate, spec.momentum, nesterov=spec.momentum > 0, weight_decay=spec.weight_decay
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(spec.learning_rate, spec.weight_decay, beta_1=spec.momentum)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(model.trainable_variables)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=spec.label_smoothing)
+    # XLA's convolutions are slower than oneDNN's on CPUs: measured in ml/RESULTS.md.
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+@dataclass
+class _Run:
+    """The state of a run: what a checkpoint holds."""
+
+    spec: TrainingSpec
+    training: Dataset
+    validation: Dataset
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    history: list[Epoch] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.batch = min(self.spec.batch_size, len(self.training))
+        self.steps = len(self.training) // self.batch
+        self.total = self.steps * self.spec.epochs
+        self.model = _compiled(self.spec)
+        self.averages = [np.asarray(weight).copy() for weight in self.model.weights]
+        self.sums = np.zeros(2)  # of loss and accuracy over the epoch's batches
+        self.targets: Floats = np.eye(CLASSES, dtype=np.float32)
+
+    def advance(self) -> Progress:
+        """One step of the optimizer."""
+        started = time.perf_counter()
+        done = self.epoch * self.steps + self.step
+        self.model.optimizer.learning_rate = learning_rate(self.spec, done, self.total)
+        logs = self.model.train_on_batch(*self.draw_batch(), return_dict=True)
+        if not np.isfinite(logs["loss"]):
+            raise TrainingDiverged(f"The loss is {logs['loss']} in epoch {self.epoch + 1}; try a lower learning rate.")
+        self._average(done)
+        self.sums += (logs["loss"], logs["accuracy"])
+        self.step += 1
+        self.seconds += time.perf_counter() - started
+        return Progress(self.epoch + 1, self.step, self.steps, done + 1, self.total, float(logs["loss"]))
+
+    def draw_batch(self) -> tuple[Floats, Floats]:
+        """The batch of this epoch and step: scaled images [n, 28, 28, 1] and one-hot labels [n, 10]."""
+        order = np.random.default_rng([self.spec.seed, 0, self.epoch]).permutation(len(self.training))
+        chosen = order[self.step * self.batch : (self.step + 1) * self.batch]
+        rng = np.random.default_rng([self.spec.seed, 1, self.epoch, self.step])
+        images = augment(self.training.images[chosen], rng, self.spec.flip, self.spec.shift, self.spec.erase)
+        return _scaled(images), self.targets[self.training.labels[chosen]]
+
+    def _average(self, done: int) -> None:
+        if self.spec.ema == 0:
+            return
+        # A young average follows closely, or it would keep the untrained weights for long.
+        decay = min(self.spec.ema, (1 + done) / (10 + done))
+        for average, weight in zip(self.averages, self.model.weights, strict=True):
+            average += (1 - decay) * (np.asarray(weight) - average)
+
+    def finish_epoch(self) -> Epoch:
+        """Validate with the weights that would be kept, and start the next epoch."""
+        started = time.perf_counter()
+        loss, trained_accuracy = map(float, self.sums / self.steps)
+        current = self.model.get_weights()
+        self.keep_averaged_weights()
+        logits = predict_logits(self.model, self.validation.images)
+        self.model.set_weights(current)
+        if not np.isfinite(logits).all():
+            raise TrainingDiverged(f"Logits are infinite after epoch {self.epoch + 1}; try a lower learning rate.")
+        row = Epoch(
+            epoch=self.epoch + 1,
+            loss=loss,
+            accuracy=trained_accuracy,
+            val_loss=negative_log_likelihood(logits, self.validation.labels),
+            val_accuracy=accuracy(logits, self.validation.labels),
+            learning_rate=learning_rate(self.spec, (self.epoch + 1) * self.steps - 1, self.total),
+            seconds=round(self.seconds + time.perf_counter() - started, 3),
+        )
+        self.history.append(row)
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+        self.sums[:] = 0
+        return row
+
+    def keep_averaged_weights(self) -> None:
+        """Put the moving average in place of the last weights, if there is one."""
+        if self.spec.ema:
+            self.model.set_weights(self.averages)
+
+    def checkpoint(self) -> bytes:
+        """Everything that restore needs, as an .npz file."""
+        state = {
+            "run": self._identity(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "sums": self.sums.tolist(),
+            "history": [[getattr(row, name) for name in Epoch.__slots__] for row in self.history],
+        }
+        arrays = {f"variable_{index}": np.asarray(each) for index, each in enumerate(self._variables())}
+        arrays |= {f"average_{index}": each for index, each in enumerate(self.averages)}
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, state=np.array(json.dumps(state)), **arrays)
+        return buffer.getvalue()
+
+    def restore(self, checkpoint: bytes) -> None:
+        """Go back to where a checkpoint was taken. Raises WrongCheckpoint."""
+        with np.load(io.BytesIO(checkpoint), allow_pickle=False) as arrays:
+            state = json.loads(str(arrays["state"]))
+            if state["run"] != self._identity():
+                raise WrongCheckpoint("This checkpoint was taken with another training spec or other data.")
+            for index, variable in enumerate(self._variables()):
+                variable.assign(arrays[f"variable_{index}"])
+            self.averages = [arrays[f"average_{index}"] for index in range(len(self.averages))]
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.sums = np.array(state["sums"])
+        self.history = [Epoch(*row) for row in state["history"]]
+
+    def _identity(self) -> dict[str, Any]:
+        data = [self.training.digest, self.validation.digest]
+        return json.loads(json.dumps({"spec": self.spec.to_dict(), "data": data}))  # type: ignore[no-any-return]
+
+    def _variables(self) -> list[keras.Variable]:
+        # Batch statistics and the seeds of layers such as dropout are among the model's own.
+        return [*self.model.variables, *self.model.optimizer.variables]

@@ -1,0 +1,90 @@
+"""The figures of a model card, checked against definitions and by hand."""
+
+import numpy as np
+import pytest
+
+from ml import evaluation
+
+RNG = np.random.default_rng(5)
+LABELS = RNG.integers(0, 10, 4000).astype(np.uint8)
+
+
+def drawn_from_their_own_probabilities() -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are calibrated by construction: labels are drawn from their softmax."""
+    logits = RNG.normal(0, 2, (20_000, 10)).astype(np.float32)
+    chances = evaluation.probabilities(logits).cumsum(axis=1)
+    labels = (RNG.random((len(logits), 1)) > chances).sum(axis=1).clip(0, 9).astype(np.uint8)
+    return logits, labels
+
+
+def test_accuracy_and_loss_agree_with_their_definitions() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1] + [1e-9] * 7, [0.1, 0.8, 0.1] + [1e-9] * 7], np.float32))
+    labels = np.array([0, 2], np.uint8)
+    assert evaluation.accuracy(logits, labels) == 0.5
+    expected = -(np.log(0.7) + np.log(0.1)) / 2
+    assert evaluation.negative_log_likelihood(logits, labels) == pytest.approx(expected, rel=1e-5)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    logits = np.full((3, 10), -1e4, np.float32)
+    logits[:, 4] = 1e4
+    assert evaluation.negative_log_likelihood(logits, np.array([4, 4, 4], np.uint8)) == 0
+    assert np.isfinite(evaluation.energy(logits, 1.0)).all()
+
+
+def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
+    logits = np.eye(10, dtype=np.float32)[[6, 6, 0, 9]]
+    confusion = evaluation.confusion_matrix(logits, np.array([0, 6, 0, 9], np.uint8))
+    assert confusion[0, 6] == 1 and confusion[0, 0] == 1 and confusion[6, 6] == 1 and confusion[9, 9] == 1
+    assert confusion.sum() == 4
+    rows = evaluation.per_class(confusion)
+    assert (rows[6]["label"], rows[6]["precision"], rows[6]["recall"], rows[6]["images"]) == ("Shirt", 0.5, 1.0, 1)
+    assert (rows[1]["precision"], rows[1]["recall"], rows[1]["images"]) == (0, 0, 0)
+
+
+def test_calibrated_logits_have_no_calibration_error_and_overconfident_ones_do() -> None:
+    logits, labels = drawn_from_their_own_probabilities()
+    assert evaluation.expected_calibration_error(logits, labels) < 0.015
+    assert evaluation.expected_calibration_error(3 * logits, labels) > 0.1
+
+
+def test_the_bins_of_the_reliability_diagram_have_equal_mass() -> None:
+    logits, labels = drawn_from_their_own_probabilities()
+    bins = evaluation.reliability(logits, labels)
+    assert len(bins) == 15
+    assert {each["images"] for each in bins} <= {1333, 1334}
+    assert [each["confidence"] for each in bins] == sorted(each["confidence"] for each in bins)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_that_logits_were_divided_by_is_found(temperature: float) -> None:
+    logits, labels = drawn_from_their_own_probabilities()
+    assert evaluation.fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_novelty_quantiles_rise_and_keep_95_percent_of_validation_images() -> None:
+    logits, labels = drawn_from_their_own_probabilities()
+    card = evaluation.calibrate(logits, labels)
+    quantiles, temperature = card["novelty"]["quantiles"], card["calibration"]["temperature"]
+    assert len(quantiles) == 101
+    assert quantiles == sorted(quantiles)
+    novelty = np.interp(evaluation.energy(logits, temperature), quantiles, np.linspace(0, 1, 101))
+    assert np.mean(novelty <= card["novelty"]["threshold"]) == pytest.approx(0.95, abs=0.002)
+
+
+def test_images_that_no_class_claims_are_more_novel() -> None:
+    sure, unsure = np.eye(10, dtype=np.float32)[:1] * 12, np.zeros((1, 10), np.float32)
+    assert evaluation.energy(unsure, 1.0) > evaluation.energy(sure, 1.0)
+
+
+def test_the_interval_of_an_accuracy_is_wilsons() -> None:
+    low, high = evaluation.wilson_interval(9600, 10_000)
+    assert (low, high) == (pytest.approx(0.95598, abs=1e-5), pytest.approx(0.96367, abs=1e-5))
+
+
+def test_the_metrics_of_a_part_agree_with_each_other() -> None:
+    logits = RNG.normal(0, 1, (4000, 10)).astype(np.float32)
+    found = evaluation.metrics(logits, LABELS, temperature=2.0)
+    assert found["images"] == 4000 == sum(map(sum, found["confusion_matrix"]))
+    assert found["accuracy"] == sum(found["confusion_matrix"][i][i] for i in range(10)) / 4000
+    assert found["loss"] == evaluation.negative_log_likelihood(logits / 2, LABELS)

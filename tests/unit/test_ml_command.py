@@ -1,0 +1,111 @@
+"""`python -m ml`, as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ml.__main__ import main
+from ml.dataset_files import read_file
+from ml.images import render_preview
+
+# Keras saves variables in a way that NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SAMPLE = Path(__file__).parents[1] / "data" / "fashion-mnist-sample"
+IMAGES = str(SAMPLE / "train-images-idx3-ubyte.gz")
+TINY = ["--epochs", "1", "--batch-size", "32", "--set", "stem=8", "--set", "width=8", "--no-flip", "--data", IMAGES]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("HEMLINE_HOME", str(tmp_path / "home"))
+    for name in ("HEMLINE_ARTIFACTS_URL", "HEMLINE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+def picture(tmp_path: Path, index: int = 0) -> str:
+    path = tmp_path / f"{index}.png"
+    path.write_bytes(render_preview(read_file(Path(IMAGES))[0][index].tobytes()))
+    return str(path)
+
+
+def test_train_publishes_a_version_that_evaluate_and_predict_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *TINY]) == 0
+    printed = capsys.readouterr().out
+    assert "epoch 1/1: loss" in printed
+    assert "v1: " in printed
+    assert main(["evaluate", "--model", "v1", "--data", IMAGES]) == 0
+    assert "images    300" in capsys.readouterr().out
+    assert main(["predict", "--model", "v1", picture(tmp_path)]) == 0
+    assert "0.png: " in capsys.readouterr().out
+
+
+def test_train_writes_a_folder_and_goes_on_from_a_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"shift": 1}))
+    places = ["--spec", str(spec), "--checkpoint", str(tmp_path / "run.npz"), "--out", str(tmp_path / "m")]
+    train = ["train", *TINY, *places]
+    for printed in ("epoch 1/1", ""):
+        assert main(train) == 0
+        assert printed in capsys.readouterr().out
+    card = json.loads((tmp_path / "m" / "card.json").read_text())
+    assert (card["training_spec"]["shift"], card["training_spec"]["flip"]) == (1, False)
+    assert main(["evaluate", "--model", str(tmp_path / "m"), "--data", IMAGES]) == 0
+
+
+def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--data", str(SAMPLE / "t10k-images-idx3-ubyte.gz")]) == 0
+    printed = capsys.readouterr().out
+    assert "images    100" in printed
+    assert "Ankle boot" in printed
+    assert main(["predict", picture(tmp_path, 0), picture(tmp_path, 1)]) == 0
+    assert capsys.readouterr().out.count("confidence") == 2
+
+
+def test_a_file_that_is_no_picture_is_named_and_the_others_are_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+    assert main(["predict", str(text), str(tmp_path / "absent.png"), picture(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert "0.png: " in printed.out
+    assert "notes.txt: " in printed.err
+    assert "absent.png" in printed.err
+
+
+def test_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks"]) == 0
+    assert "resnet_small: stem 8 to 64" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["train", "--network", "vgg"], "network: is 'vgg'; must be one of: resnet_small, tutorial_cnn"),
+        (["train", "--epochs", "0"], "epochs: is 0; must be a whole number from 1 to 500"),
+        (["train", "--set", "width=wide"], "--set takes NAME=NUMBER"),
+        (["train", "--data", "absent.csv"], "absent.csv"),
+        (["train", "--spec", "absent.json"], "absent.json"),
+        (["train", "--shipped", "absent"], "spec.json"),
+        (["evaluate", "--model", "v9"], "There is no model 'v9'"),
+        (["evaluate", "--data", str(SAMPLE / "t10k-labels-idx1-ubyte.gz")], "no IDX file"),
+    ],
+)
+def test_mistakes_are_explained_without_a_stack_trace(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_unknown_options_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--epoch-count", "3"])
+    assert stopped.value.code == 2
