@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import cos, pi
 from typing import Any, Final
 
@@ -139,6 +140,11 @@ def _scaled(images: NDArray[np.uint8]) -> Floats:
     return images[..., None].astype(np.float32) / np.float32(255)
 
 
+@lru_cache(maxsize=1)
+def _order(seed: int, epoch: int, images: int) -> NDArray[np.intp]:
+    return np.random.default_rng([seed, 0, epoch]).permutation(images)
+
+
 def _compiled(spec: TrainingSpec) -> keras.Model:
     keras.utils.set_random_seed(spec.seed)
     model = networks.build(spec.network, **spec.hyperparameters)
@@ -193,7 +199,7 @@ class _Run:
 
     def draw_batch(self) -> tuple[Floats, Floats]:
         """The batch of this epoch and step: scaled images [n, 28, 28, 1] and one-hot labels [n, 10]."""
-        order = np.random.default_rng([self.spec.seed, 0, self.epoch]).permutation(len(self.training))
+        order = _order(self.spec.seed, self.epoch, len(self.training))
         chosen = order[self.step * self.batch : (self.step + 1) * self.batch]
         rng = np.random.default_rng([self.spec.seed, 1, self.epoch, self.step])
         images = augment(self.training.images[chosen], rng, self.spec.flip, self.spec.shift, self.spec.erase)
