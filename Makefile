@@ -9,6 +9,11 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
 PACKAGES := chromium chromium-driver redis-server
+# Installs Debian packages where that is allowed, and says so where it is not.
+apt = if [ -n "$(SUDO)" ] && type apt-get >/dev/null 2>&1; then \
+	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $(1) >/dev/null; \
+	else echo "Not allowed to install here. Wanted: apt install $(1)"; false; fi
 SUDO := $(shell if [ "$$(id -u)" = 0 ]; then echo env; elif sudo -n true 2>/dev/null; then echo sudo; fi)
 
 ##@ Everyday
@@ -31,6 +36,10 @@ lint: $(VENV)/dev.done ## flake8, the dependency rule, types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+.PHONY: contract-test
+contract-test: $(VENV)/dev.done ## Let schemathesis try the running service, with every check
+	$(BIN)/schemathesis run --wait-for-schema 60 http://127.0.0.1:$${PORT:-8000}/openapi.json
+
 .PHONY: check
 check: lint test openapi-check lock-check ## All that CI runs
 
@@ -42,7 +51,7 @@ clean: ## Remove what was built and what the service stored here
 
 .PHONY: openapi
 openapi: $(VENV)/dev.done ## Write openapi/openapi.json from the code
-	$(BIN)/python -m api > build.openapi.tmp && mv build.openapi.tmp openapi/openapi.json
+	$(BIN)/python -m api > $(VENV)/openapi.json && mv $(VENV)/openapi.json openapi/openapi.json
 
 .PHONY: openapi-check
 openapi-check: $(VENV)/dev.done ## Fail when openapi/openapi.json is stale
@@ -68,13 +77,11 @@ setup: $(VENV)/dev.done ## Install everything into .venv
 
 .PHONY: system-packages
 system-packages: ## Install Chromium and Redis with apt, where that is allowed
-	@if command -v chromium chromedriver redis-server >/dev/null; then exit 0; fi; \
-	if [ -z "$(SUDO)" ] || ! command -v apt-get >/dev/null; then echo "system-packages: not allowed here; wanted: $(PACKAGES)"; exit 0; fi; \
-	$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES)
+	@type chromium chromedriver redis-server >/dev/null 2>&1 || { $(call apt,$(PACKAGES)); } || true
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "venv is missing: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(call apt,python3-venv) && $(PYTHON) -m venv $(VENV); }
 
 $(VENV)/run.done: $(PARTS:%=requirements/%.lock) | $(VENV)/bin/python
 	$(PIP) install --quiet --require-hashes $(PARTS:%=-r requirements/%.lock)

@@ -42,11 +42,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """The document for anything that was aborted, by us, by Flask or by validation."""
-        if isinstance(error.get_response(), Response) and error.code is not None and error.code < 400:
-            return Response(error.get_response().get_data(), error.code)  # a redirect is no error
+        if error.code is not None and error.code < 400:
+            return Response(status=error.code, headers=error.get_headers())  # a redirect is no error
         data: Mapping[str, Any] = getattr(error, "data", None) or {}
         errors = [{"pointer": p, "detail": d} for p, d in _flatten(data.get("messages", {}))]
-        headers = {**dict(_kept_headers(error)), **data.get("headers", {})}
+        headers = {**dict(_kept_headers(error)), **(data.get("headers") or {})}
         return problem(error.code or 500, data.get("message"), errors=errors, headers=headers)
 
 
@@ -107,7 +107,11 @@ def register(app: Flask) -> None:
 
 def _flatten(messages: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """Marshmallow's nested messages as pairs of a pointer and a detail: "#/image" in a body, "?limit" in a query."""
-    if isinstance(messages, Mapping):
+    if isinstance(messages, Mapping) and set(messages) <= {"key", "value"}:
+        # How marshmallow tells a bad key of a free mapping from a bad value; both are at the same place.
+        for inner in messages.values():
+            yield from _flatten(inner, pointer)
+    elif isinstance(messages, Mapping):
         for key, inner in messages.items():
             if not pointer:
                 step = {"json": "#", "query": "?"}.get(key, f"{key}:")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from base64 import b64encode
+from importlib.resources import files
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from ml.images import CLASS_NAMES
 from workers.ids import GROUP_LIMIT
@@ -24,8 +24,8 @@ def _number(description: str, example: Any = None, **options: Any) -> fields.Flo
     return fields.Float(metadata=_metadata(description, example), **options)
 
 
-def _integer(description: str, example: Any = None, **options: Any) -> fields.Integer:
-    return fields.Integer(strict=True, metadata=_metadata(description, example), **options)
+def _integer(description: str, example: Any = None, strict: bool = True, **options: Any) -> fields.Integer:
+    return fields.Integer(strict=strict, metadata=_metadata(description, example), **options)
 
 
 def _time(description: str) -> fields.String:
@@ -44,14 +44,21 @@ def _metadata(description: str, example: Any) -> dict[str, Any]:
     return {"description": description} if example is None else {"description": description, "example": example}
 
 
-class ProblemDetailSchema(Schema):
+class AnswerSchema(Schema):
+    """What we answer with; it may say more than its schema does."""
+
+    class Meta:
+        unknown = EXCLUDE  # not as a validation rule: it leaves the document open for fields to come
+
+
+class ProblemDetailSchema(AnswerSchema):
     """One thing to change."""
 
     pointer = _string("Where: a JSON Pointer into the body (`#/image`), or a query parameter (`?limit`).", "#/image", required=True)
     detail = _string("What to do about it.", "Missing data for required field.", required=True)
 
 
-class ProblemSchema(Schema):
+class ProblemSchema(AnswerSchema):
     """An error, as RFC 9457 defines it."""
 
     type = _string("Names the kind of problem; `about:blank` where the status says it all.", "about:blank", required=True)
@@ -62,7 +69,7 @@ class ProblemSchema(Schema):
     errors = _many(ProblemDetailSchema, "What to change, one by one, where the request is at fault.")
 
 
-class ErrorSchema(Schema):
+class ErrorSchema(AnswerSchema):
     """Why something accepted could not be done."""
 
     code = _string("A stable name.", "inference_failed", required=True)
@@ -111,7 +118,7 @@ class BatchRequestSchema(Schema):
 class PageArgumentsSchema(Schema):
     """Which part of a list."""
 
-    limit = _integer("How many items at most.", load_default=20, validate=validate.Range(1, 100))
+    limit = _integer("How many items at most.", strict=False, load_default=20, validate=validate.Range(1, 100))
     cursor = _string("`next_cursor` of the page before.", load_default=None, validate=validate.Regexp(CURSOR_PATTERN))
 
 
@@ -122,7 +129,7 @@ class PredictionListArgumentsSchema(PageArgumentsSchema):
     model_version = _string("Only predictions of this model version.", load_default=None)
 
 
-class ClassProbabilitySchema(Schema):
+class ClassProbabilitySchema(AnswerSchema):
     """One class and how probable it is."""
 
     label = _string("The class.", "Sneaker", required=True)
@@ -130,14 +137,14 @@ class ClassProbabilitySchema(Schema):
     probability = _number("Calibrated: of all answers with 0.9, about nine in ten are right.", 0.97, required=True)
 
 
-class ImageWarningSchema(Schema):
+class ImageWarningSchema(AnswerSchema):
     """Something about the picture that makes the answer less certain."""
 
     code = _string("A stable name.", "low_contrast", required=True)
     detail = _string("What was seen and what to do about it.", required=True)
 
 
-class PredictionResultSchema(Schema):
+class PredictionResultSchema(AnswerSchema):
     """What the model says."""
 
     label = _string("The most probable class.", "Sneaker", required=True)
@@ -150,7 +157,7 @@ class PredictionResultSchema(Schema):
     preview = _string("The 28x28 picture that the model saw, a PNG as `data:` URI.", "data:image/png;base64,iVBORw0KGgo=", required=True)
 
 
-class TimingsSchema(Schema):
+class TimingsSchema(AnswerSchema):
     """Where the time went."""
 
     decode_ms = _number("Reading the picture.", 0.3, required=True)
@@ -159,7 +166,7 @@ class TimingsSchema(Schema):
     batch_size = _integer("How many pictures were computed together.", 12, required=True)
 
 
-class EnvelopeSchema(Schema):
+class EnvelopeSchema(AnswerSchema):
     """What everything asynchronous has in common."""
 
     id = _string("Opaque; sorts by creation time.", required=True)
@@ -180,14 +187,14 @@ class PredictionSchema(EnvelopeSchema):
     timings = _nested(TimingsSchema, "There when it succeeded.")
 
 
-class PredictionPageSchema(Schema):
+class PredictionPageSchema(AnswerSchema):
     """Predictions, newest first. A filtered page may be short and still have a next one."""
 
     items = _many(PredictionSchema, "The predictions.", required=True)
     next_cursor = _string("There is more: ask again with this as `cursor`.")
 
 
-class CountsSchema(Schema):
+class CountsSchema(AnswerSchema):
     """How many pictures are in which state."""
 
     total = _integer("All of them.", 1024, required=True)
@@ -198,7 +205,7 @@ class CountsSchema(Schema):
     canceled = _integer("Stopped before they began.", 0, required=True)
 
 
-class ProgressSchema(Schema):
+class ProgressSchema(AnswerSchema):
     """How far it is."""
 
     done = _integer("Pictures in a final state.", 512, required=True)
@@ -206,7 +213,7 @@ class ProgressSchema(Schema):
     fraction = _number("done / total.", 0.5, required=True)
 
 
-class BatchResultSchema(Schema):
+class BatchResultSchema(AnswerSchema):
     """What came out of a batch."""
 
     succeeded = _integer("Pictures that were answered.", 1023, required=True)
@@ -222,14 +229,14 @@ class BatchSchema(EnvelopeSchema):
     result = _nested(BatchResultSchema, "There when it succeeded.")
 
 
-class BatchPageSchema(Schema):
+class BatchPageSchema(AnswerSchema):
     """Batches, newest first."""
 
     items = _many(BatchSchema, "The batches.", required=True)
     next_cursor = _string("There is more: ask again with this as `cursor`.")
 
 
-class BatchItemSchema(Schema):
+class BatchItemSchema(AnswerSchema):
     """One line of a batch's results."""
 
     index = _integer("The picture's place in the request, from 0.", 0, required=True)
@@ -238,7 +245,7 @@ class BatchItemSchema(Schema):
     error = _nested(ErrorSchema, "There when it failed.")
 
 
-class MetricsSchema(Schema):
+class MetricsSchema(AnswerSchema):
     """How good a version is on one set of pictures."""
 
     accuracy = _number("Share of right answers.", 0.945, required=True)
@@ -246,7 +253,7 @@ class MetricsSchema(Schema):
     ece = _number("Expected calibration error, 15 bins of equal mass.", 0.007)
 
 
-class ModelSchema(Schema):
+class ModelSchema(AnswerSchema):
     """A model version in a list."""
 
     version = _string("Its id.", "v1", required=True)
@@ -259,7 +266,7 @@ class ModelSchema(Schema):
     aliases = fields.List(fields.String(), required=True, metadata={"description": "The aliases that point at it."})
 
 
-class ModelPageSchema(Schema):
+class ModelPageSchema(AnswerSchema):
     """Versions, newest first."""
 
     items = _many(ModelSchema, "The versions.", required=True)
@@ -283,11 +290,11 @@ class ModelCardSchema(ModelSchema):
 class ModelPageArgumentsSchema(Schema):
     """Which part of the list."""
 
-    limit = _integer("How many items at most.", load_default=20, validate=validate.Range(1, 100))
+    limit = _integer("How many items at most.", strict=False, load_default=20, validate=validate.Range(1, 100))
     cursor = _string("`next_cursor` of the page before.", load_default=None, validate=validate.Regexp("^v[1-9][0-9]{0,8}$"))
 
 
-class AliasSchema(Schema):
+class AliasSchema(AnswerSchema):
     """A name that points at a version."""
 
     alias = _string("The name.", "production", required=True)
@@ -295,13 +302,13 @@ class AliasSchema(Schema):
     updated_at = fields.String(required=True, metadata={"description": "When it was last moved.", "format": "date-time"})
 
 
-class AliasPageSchema(Schema):
+class AliasPageSchema(AnswerSchema):
     """All aliases."""
 
     items = _many(AliasSchema, "The aliases, by name.", required=True)
 
 
-class MoveSchema(Schema):
+class MoveSchema(AnswerSchema):
     """One move of an alias."""
 
     at = fields.String(required=True, metadata={"description": "When.", "format": "date-time"})
@@ -310,19 +317,19 @@ class MoveSchema(Schema):
     to_version = _string("The version since.", "v2", required=True)
 
 
-class MovePageSchema(Schema):
+class MovePageSchema(AnswerSchema):
     """The moves of an alias, newest first."""
 
     items = _many(MoveSchema, "The moves.", required=True)
 
 
-class LiveSchema(Schema):
+class LiveSchema(AnswerSchema):
     """The process answers."""
 
     status = _string("Always `live`.", "live", required=True)
 
 
-class ReadySchema(Schema):
+class ReadySchema(AnswerSchema):
     """Whether work that is accepted now will be done."""
 
     status = _string("`ready`, or `unready`.", "ready", required=True)
