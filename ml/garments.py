@@ -51,7 +51,7 @@ def find_garment(pixels: Pixels, alpha: Pixels | None = None) -> Found:
 def _doubts_about_shape(width: int, height: int) -> tuple[ImageWarning, ...]:
     longest, shortest = max(width, height), min(width, height)
     if longest < SIDE:
-        detail = f"The picture has {width} x {height} pixels and was enlarged; send at least {SIDE} on the longest edge."
+        detail = f"The picture has {width} x {height} pixels and was enlarged; send at least {SIDE} on the long edge."
         return (ImageWarning("very_small", detail),)
     if longest > 5 * shortest:
         detail = f"The picture is a strip, {longest / shortest:.0f} times as long as wide; send one of a whole garment."
@@ -83,7 +83,7 @@ def _from_transparency(rgb: Pixels, alpha: Pixels) -> Found:
     gray, box = _gray(rgb), _box(alpha)
     colourful = int(np.ptp(rgb, axis=2).max()) > 3 * _TOLERANCE
     if colourful or float(gray.max()) < 128:
-        return _fit(_cloth(gray, alpha >= 128) * (alpha / np.float32(255)), box), ()
+        return _fit(_cloth(gray, alpha >= 128) * (alpha.astype(np.float32) / np.float32(255)), box), ()
     return _fit(_normalized(gray, alpha > _TOLERANCE), box), ()
 
 
@@ -151,14 +151,13 @@ def _from_photo(rgb: Pixels) -> Found:
 
 def _grabcut(rgb: Pixels) -> NDArray[np.bool_]:
     """Rother, Kolmogorov, Blake 2004: whatever is not like the picture's edge."""
-    labels = np.full(rgb.shape[:2], cv2.GC_PR_FGD, np.uint8)
-    margin = max(1, round(0.04 * max(rgb.shape[:2])))
-    labels[:margin] = labels[-margin:] = cv2.GC_BGD
-    labels[:, :margin] = labels[:, -margin:] = cv2.GC_BGD
+    labels: Pixels = np.full(rgb.shape[:2], cv2.GC_PR_FGD, np.uint8)
+    labels[:1] = labels[-1:] = labels[:, :1] = labels[:, -1:] = cv2.GC_BGD
     # GrabCut draws its first clusters at random, from a generator that each thread has for itself.
     cv2.setRNGSeed(0)
-    cv2.grabCut(rgb, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
-    return labels == cv2.GC_PR_FGD
+    unused, clusters = (0, 0, 1, 1), (np.zeros((1, 65)), np.zeros((1, 65)))
+    cv2.grabCut(rgb, labels, unused, *clusters, 4, cv2.GC_INIT_WITH_MASK)
+    return np.asarray(labels == cv2.GC_PR_FGD, np.bool_)
 
 
 def _largest(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -233,5 +232,5 @@ _LOW_CONTRAST = ImageWarning(
     "low_contrast", "The garment hardly stands out from the background; take it on one of another colour.",
 )
 _NO_FOREGROUND = ImageWarning(
-    "no_foreground", "No garment could be told from the background, so the whole picture was used; take it on a plain one.",
+    "no_foreground", "No garment could be told from the background, so all of it was used; take it on a plain one.",
 )

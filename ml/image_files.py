@@ -6,8 +6,10 @@ exception. Pillow does the decoding; what it is given, and when, is decided here
 """
 
 import contextlib
+import ctypes
 import io
 import logging
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import _imaging
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.Image import DecompressionBombError, Image
@@ -31,6 +34,9 @@ Pixels = NDArray[np.uint8]
 # What is odd about a stranger's file is said to the stranger, not to whoever reads this process's log.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
+with contextlib.suppress(AttributeError, OSError):
+    # libtiff writes to stderr by itself. Pillow has its return values, so nothing is lost.
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 # Large pictures are decoded one at a time, so that a process needs the memory of one, not of one for each thread.
 _LARGE = 4_000_000
@@ -39,8 +45,12 @@ _one_large_picture = threading.Lock()
 # The longest edge at which pictures are worked on is this to twice this.
 _WORKING_EDGE = 256
 
-# A progressive JPEG has about ten scans. Each is a pass over the whole picture, and a few bytes are enough to ask for it.
+# A progressive JPEG has about ten scans. Each is a pass over the whole picture, and ten bytes are enough for one.
 _MOST_SCANS = 100
+# Chunks, segments or tags: a large PNG has a thousand. Pillow looks at each of them in Python.
+_MOST_PARTS = 5_000
+# The longest that most formats can say. Pillow keeps a pointer for each row, so a column of pixels takes much memory.
+_LONGEST_EDGE = 65_535
 
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323
 
@@ -58,7 +68,7 @@ class InvalidImage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Gray uint8 [h, w] or RGB uint8 [h, w, 3], upright; on black, where `alpha` uint8 [h, w] says that it is not opaque.
+    """Gray uint8 [h, w] or RGB uint8 [h, w, 3], upright. Where it is not opaque, on black, with `alpha` uint8 [h, w].
 
     Pictures with more than 511 pixels on the longest edge have been scaled down by a whole number.
     """
@@ -70,12 +80,13 @@ class Picture:
 def decode(data: bytes, max_pixels: int) -> Picture:
     """Raises InvalidImage; for too many pixels it does so before anything but the header is read."""
     plugin = _plugin(data)
+    whole = _is_whole(data)
     try:
         # The plugin's class, not Image.open: that one speaks of bombs through warnings, which belong to the process.
         with plugin(io.BytesIO(data)) as image:
             _check_size(image, max_pixels)
-            if not _is_whole(data, image):
-                raise EOFError
+            if not whole:
+                raise _truncated()
             large = image.width * image.height > _LARGE
             with _one_large_picture if large else contextlib.nullcontext():
                 return _load(image)
@@ -84,10 +95,14 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     except DecompressionBombError as error:
         raise _too_many(max_pixels) from error
     except Exception as error:
-        raise _unreadable(data, error) from error
+        truncated = not whole or "truncated" in str(error).lower()
+        raise (_truncated() if truncated else _damaged()) from error
 
 
 def _check_size(image: ImageFile, max_pixels: int) -> None:
+    if max(image.size) > _LONGEST_EDGE:
+        detail = f"A picture may be {_LONGEST_EDGE:,} pixels long; scale it down and send it again."
+        raise InvalidImage("too_many_pixels", detail)
     size = image.width * image.height
     if isinstance(image, TiffImageFile):
         # A tile is decoded whole, however little of it the picture shows.
@@ -103,19 +118,70 @@ def _too_many(max_pixels: int, size: str = "") -> InvalidImage:
     )
 
 
-def _is_whole(data: bytes, image: ImageFile) -> bool:
-    """Whether the file has its end: decoders are content as soon as they have all pixels, some even before."""
-    if isinstance(image, PngImageFile):
-        return b"\0\0\0\0IEND\xaeB`\x82" in data
-    if isinstance(image, JpegImageFile):
-        start = image.fp.tell()
-        end = data.find(b"\xff\xd9", start)
-        if data.count(b"\xff\xda", start, end) > _MOST_SCANS:
-            raise ValueError("too many scans")
-        return end >= 0
-    if isinstance(image, GifImageFile):
-        return data.rstrip(b"\0\r\n").endswith(b";")
-    return True
+def _is_whole(data: bytes) -> bool:
+    """Whether the file goes on to where its format says that it ends. Raises InvalidImage for an endless list of parts.
+
+    Decoders are content as soon as they have all pixels, and some before.
+    """
+    if data.startswith(b"\x89PNG"):
+        return _is_whole_png(data)
+    if data.startswith(b"\xff\xd8"):
+        return _is_whole_jpeg(data)
+    if data.startswith((b"II", b"MM")):
+        return _is_whole_tiff(data)
+    if data.startswith(b"RIFF"):
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    if data.startswith(b"BM"):
+        return len(data) >= 26 and len(data) >= int.from_bytes(data[2:6], "little")
+    return data.rstrip(b"\0\r\n").endswith(b";")  # GIF
+
+
+def _is_whole_png(data: bytes) -> bool:
+    place = 8
+    for _ in range(_MOST_PARTS):
+        end = place + 12 + int.from_bytes(data[place:place + 4], "big")
+        if end > len(data) or len(data) < place + 12:
+            return False
+        if data[place + 4:place + 8] == b"IEND":
+            return True
+        place = end
+    raise _damaged()
+
+
+def _is_whole_jpeg(data: bytes) -> bool:
+    place = 2
+    for _ in range(_MOST_PARTS):
+        if data[place:place + 1] != b"\xff" or data[place + 1:place + 2] == b"\xda":
+            break
+        place += 2 + int.from_bytes(data[place + 2:place + 4], "big")
+    else:
+        raise _damaged()
+    if data.count(b"\xff\xda\0", place) > _MOST_SCANS:
+        raise _damaged()
+    # Before the first scan lie thumbnails, which are JPEGs too; after it the mark of the end cannot be anything else.
+    return data.find(b"\xff\xd9", place) >= 0
+
+
+def _is_whole_tiff(data: bytes) -> bool:
+    """The first directory and what it points to; strips and tiles are counted by the decoder."""
+    if data[2:4] in (b"+\0", b"\0+"):
+        return True  # BigTIFF: left to the decoder.
+    order = "<" if data.startswith(b"II") else ">"
+    try:
+        (start,) = struct.unpack_from(order + "4xI", data)
+        (count,) = struct.unpack_from(order + "H", data, start)
+        fields = struct.iter_unpack(order + "2xHII", data[start + 2:start + 2 + 12 * count])
+        sizes = [(_TIFF_SIZES.get(kind, 0) * times, offset) for kind, times, offset in fields]
+    except struct.error:
+        return False
+    if count > _MOST_PARTS:
+        raise _damaged()
+    ends = [offset + size for size, offset in sizes if size > 4]
+    return int(max([start + 6 + 12 * count, *ends])) <= len(data)
+
+
+# Bytes in a value of each type of the TIFF 6.0 specification, section 2.
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
 
 def _load(image: ImageFile) -> Picture:
@@ -163,8 +229,9 @@ def _converter(image: Image) -> Callable[[Image], Pixels]:
 
 
 def _scale_of(image: Image) -> Callable[[Image], Pixels]:
-    """Deep gray has no agreed white. The range that the values reach tells whether they mean 0..1, 8, 16 or more bits."""
-    top = max(float(np.nan_to_num(np.asarray(band)).max()) for band in _bands(image, max(1, max(image.size) // 256)))
+    """Deep gray has no agreed white: the range that its values reach tells whether it is 1, 255, 65,535 or more."""
+    factor = max(1, max(image.size) // _WORKING_EDGE)
+    top = max(float(np.nan_to_num(np.asarray(band)).max()) for band in _bands(image, factor))
     if image.mode == "F" and top <= 1:
         scale = 255.0
     elif top <= 255:
@@ -232,11 +299,13 @@ def _plugin(data: bytes) -> Callable[[Any], ImageFile]:
         if data.startswith(magic, offset):
             raise InvalidImage("unsupported_format", f"{name} is not accepted; convert the picture to {_ACCEPTED}.")
     if any(magic.startswith(data) for magic, _ in _PLUGINS):
-        raise _unreadable(data, EOFError())
+        raise _truncated()
     raise InvalidImage("not_an_image", f"These bytes are no picture; send a {_ACCEPTED} file.")
 
 
-def _unreadable(data: bytes, error: Exception) -> InvalidImage:
-    if isinstance(error, EOFError) or "truncated" in str(error).lower():
-        return InvalidImage("truncated", "The picture file ends before the picture does; send all of its bytes.")
-    return InvalidImage("damaged", "The picture file is damaged; save it again from its source and send that.")
+def _truncated() -> InvalidImage:
+    return InvalidImage("truncated", "The picture file ends before the picture does; send all of its bytes.")
+
+
+def _damaged() -> InvalidImage:
+    return InvalidImage("damaged", "The picture file is damaged or incomplete; save it anew and send that.")

@@ -72,7 +72,7 @@ def _doubts(pixels: bytes) -> tuple[ImageWarning, ...]:
 
 
 _INVERTED = (ImageWarning(
-    "inverted", "The corners are bright. 28x28 pictures are taken as they are, and should be bright on black: negate it.",
+    "inverted", "The corners are bright. A 28x28 picture is taken as it is and should be bright on black: negate it.",
 ),)
 _BLANK = (ImageWarning("blank", "Every pixel has the same brightness; there is nothing to classify."),)
 
