@@ -107,12 +107,14 @@ def _plain_background(rgb: Pixels) -> NDArray[np.int16] | None:
 
 def _from_plain_background(rgb: Pixels, background: NDArray[np.int16]) -> Found:
     difference = np.abs(rgb.astype(np.int16) - background).max(axis=2).astype(np.uint8)
-    inside = _without_specks(difference > _TOLERANCE)
+    inside = _without_specks(difference > _TOLERANCE, 0.01)
     if not inside.any():
         return _blank("Nothing in the picture stands out from its background; there is nothing to classify.")
     box = _box(np.where(inside | (difference <= _TOLERANCE), difference, np.uint8(0)))
-    if _is_frame(inside[_bounds(inside)]) and not inside.all():
-        return _cut(rgb[_bounds(inside)], None)
+    if _is_frame(inside):
+        framed = _cut(rgb[_bounds(inside)], None)
+        if not any(warning.code in ("blank", "no_foreground") for warning in framed[1]):
+            return framed
     level = float(_gray(background.astype(np.uint8).reshape(1, 1, 3))[0, 0])
     gray = _gray(rgb)
     stands_out = gray - level if level < 128 else level - gray
@@ -128,19 +130,20 @@ def _from_plain_background(rgb: Pixels, background: NDArray[np.int16]) -> Found:
 
 
 def _is_frame(inside: NDArray[np.bool_]) -> bool:
-    """Whether what stands out is a rectangle, so a picture within a picture."""
-    if min(inside.shape) < 8:
+    """Whether what stands out is a rectangle, so perhaps a picture within a picture."""
+    if inside.all():
         return False
-    edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
-    corners = bool(inside[0, 0] and inside[0, -1] and inside[-1, 0] and inside[-1, -1])
-    return corners and float(edge.mean()) > 0.85
+    inner = inside[_bounds(inside)]
+    edge = np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]])
+    corners = bool(inner[0, 0] and inner[0, -1] and inner[-1, 0] and inner[-1, -1])
+    return min(inner.shape) >= 8 and corners and float(edge.mean()) > 0.85
 
 
 def _from_photo(rgb: Pixels) -> Found:
     scale = min(1.0, _CUT_EDGE / max(rgb.shape[:2]))
     size = (max(8, round(rgb.shape[1] * scale)), max(8, round(rgb.shape[0] * scale)))
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    inside = _largest(_grabcut(small))
+    inside = _without_specks(_grabcut(small), 0.35)  # Shoes come in pairs.
     gray = _gray(small)
     if not 0.03 <= float(inside.mean()) <= 0.95:
         return _fit(_cloth(gray, np.ones_like(inside)), _EVERYTHING), (_NO_FOREGROUND,)
@@ -160,17 +163,11 @@ def _grabcut(rgb: Pixels) -> NDArray[np.bool_]:
     return np.asarray(labels == cv2.GC_PR_FGD, np.bool_)
 
 
-def _largest(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
-    if count < 2:
-        return np.zeros_like(inside)
-    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.bool_)
-
-
-def _without_specks(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
+def _without_specks(inside: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """The connected parts that have at least this share of the largest one's area."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
-    keep = areas * 100 >= max(areas[1:], default=0)
+    keep = areas >= share * max(areas[1:], default=0)
     keep[0] = False
     return np.asarray(keep[labels], np.bool_)
 

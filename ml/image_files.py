@@ -170,12 +170,12 @@ def _is_whole_tiff(data: bytes) -> bool:
     try:
         (start,) = struct.unpack_from(order + "4xI", data)
         (count,) = struct.unpack_from(order + "H", data, start)
+        if count > _MOST_PARTS:
+            raise _damaged()
         fields = struct.iter_unpack(order + "2xHII", data[start + 2:start + 2 + 12 * count])
         sizes = [(_TIFF_SIZES.get(kind, 0) * times, offset) for kind, times, offset in fields]
     except struct.error:
         return False
-    if count > _MOST_PARTS:
-        raise _damaged()
     ends = [offset + size for size, offset in sizes if size > 4]
     return int(max([start + 6 + 12 * count, *ends])) <= len(data)
 
