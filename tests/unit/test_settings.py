@@ -1,0 +1,68 @@
+"""Settings come from the environment, and one that cannot be read is named with what it takes."""
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from settings import InvalidSetting, Settings, variable
+
+_NUMBERS = [f for f in fields(Settings) if isinstance(f.default, (int, float))]
+_LIMITED = [f for f in _NUMBERS if f.metadata["least"] is not None]
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert Settings.from_env({}) == Settings()
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert Settings.from_env({"HEMLINE_REDIS_URL": "", "PORT": " "}) == Settings()
+
+
+def test_variables_of_others_are_ignored() -> None:
+    assert Settings.from_env({"HOME": "/root", "HEMLINE_PORT": "9"}) == Settings()
+
+
+def test_settings_are_read_as_the_type_of_their_default() -> None:
+    read = Settings.from_env({"PORT": "8123", "HEMLINE_LINGER": "0.5", "HEMLINE_HOME": "/srv/hem", "HEMLINE_HOST": "::"})
+
+    assert (read.port, read.linger, read.home, read.host) == (8123, 0.5, Path("/srv/hem"), "::")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", [variable(f) for f in _NUMBERS])
+def test_what_is_no_number_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        Settings.from_env({name: "many"})
+
+    assert str(refused.value).startswith(f"{name} takes a")
+    assert "number, not 'many'." in str(refused.value)
+
+
+@pytest.mark.parametrize("name, least", [(variable(f), f.metadata["least"]) for f in _LIMITED])
+def test_a_number_below_its_limit_is_refused_with_the_limit(name: str, least: float) -> None:
+    with pytest.raises(InvalidSetting, match=rf"^{name} must be at least {least:g}, not -1\."):
+        Settings.from_env({name: "-1"})
+
+
+@pytest.mark.parametrize("name, least", [(variable(f), f.metadata["least"]) for f in _LIMITED])
+def test_a_limit_itself_is_allowed(name: str, least: float) -> None:
+    Settings.from_env({name: f"{least:g}"})
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(f.metadata["doc"].endswith(".") for f in fields(Settings))
+
+
+def test_a_missing_redis_is_named_with_the_way_out() -> None:
+    with pytest.raises(InvalidSetting, match="HEMLINE_REDIS_URL is not set: .*make run"):
+        Settings().redis()
+
+
+def test_artifacts_live_at_home_unless_said_otherwise() -> None:
+    assert Settings(home=Path("/srv/hem")).artifacts() == "file:///srv/hem/artifacts"
+    assert Settings(artifacts_url="file:///mnt/models").artifacts() == "file:///mnt/models"
