@@ -6,6 +6,7 @@ says what it is, a plain one is read off the corners, and for anything else Grab
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def _cut(rgb: Pixels, alpha: Pixels | None) -> Found:
         if float((alpha < 128).mean()) >= 0.03:
             return _from_transparency(rgb, alpha)
         rgb = rgb + (255 - alpha)[..., None]
-    if int(np.ptp(rgb, axis=(0, 1)).max()) <= 2:
+    if int(_distance(rgb, rgb[0, 0]).max()) <= 2:
         return _blank("The picture is of one colour all over; there is nothing to classify.")
     background = _plain_background(rgb)
     if background is not None:
@@ -106,7 +107,7 @@ def _plain_background(rgb: Pixels) -> NDArray[np.int16] | None:
 
 
 def _from_plain_background(rgb: Pixels, background: NDArray[np.int16]) -> Found:
-    difference = np.abs(rgb.astype(np.int16) - background).max(axis=2).astype(np.uint8)
+    difference = _distance(rgb, background)
     inside = _without_specks(difference > _TOLERANCE, 0.01)
     if not inside.any():
         return _blank("Nothing in the picture stands out from its background; there is nothing to classify.")
@@ -215,6 +216,12 @@ def _bounds(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 def _longest(box: tuple[slice, slice]) -> int:
     return max(int(part.stop - part.start) for part in box)
+
+
+def _distance(rgb: Pixels, colour: NDArray[np.integer[Any]]) -> Pixels:
+    """[h, w]: how far each pixel is from a colour, in the channel where it is farthest."""
+    red, green, blue = cv2.split(cv2.absdiff(rgb, np.full_like(rgb, colour)))
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
 
 
 def _gray(rgb: Pixels) -> Floats:
