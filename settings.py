@@ -54,6 +54,10 @@ class Settings:
     lease: float = setting(10.0, "A batch whose worker has been silent for this long is given to another.", least=1)
     max_attempts: int = setting(3, "How often an image may take its worker down before it fails.", least=1)
     loaded_versions: int = setting(3, "Model versions that a prediction worker keeps loaded.", least=1)
+    job_lease: float = setting(15.0, "A training job whose worker is silent for this long goes to another.", least=2)
+    job_attempts: int = setting(4, "How often a training job may lose its worker without progress.", least=1)
+    max_waiting_jobs: int = setting(1000, "Training jobs that may wait; more are refused with 503.", least=1)
+    checkpoint_seconds: float = setting(30.0, "Longest time between two checkpoints of a training job.", least=1)
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
 
     @classmethod

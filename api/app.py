@@ -12,7 +12,7 @@ from redis import Redis
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api import batches, errors, health, models, pages, predictions
+from api import batches, errors, health, models, pages, predictions, training_jobs
 from api.parts import Parts
 from api.schemas import BatchItemSchema
 from ml.artifacts import open_artifacts
@@ -22,10 +22,12 @@ from workers.aliases import RedisIndex
 from workers.announcements import Announcements
 from workers.app import connect, make_celery
 from workers.backlog import Backlog
+from workers.datasets import DatasetStore
 from workers.groups import Groups
+from workers.jobs import JobStore
 from workers.queue import PredictionQueue
 
-V1 = (predictions.blueprint, batches.blueprint, models.blueprint, models.aliases)
+V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, models.blueprint, models.aliases)
 
 _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
 
@@ -77,11 +79,9 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
 
 
 def _parts(settings: Settings, redis: Redis) -> Parts:
-    groups = Groups(
-        redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
-        lease=settings.lease,
-    )  # fmt: skip
+    groups = Groups.from_settings(redis, settings)
     announcements = Announcements(redis)
+    artifacts = open_artifacts(settings.artifacts())
     celery = make_celery(settings.redis())
     return Parts(
         settings=settings,
@@ -92,7 +92,10 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         ),
         announcements=announcements,
         backlog=Backlog(redis),
-        registry=Registry(open_artifacts(settings.artifacts()), RedisIndex(redis)),
+        registry=Registry(artifacts, RedisIndex(redis)),
+        jobs=JobStore.training(redis, settings),
+        datasets=DatasetStore(artifacts),
+        celery=celery,
         # Some threads always stay free for requests that are not held.
         held=threading.Semaphore(max(1, settings.web_threads - max(1, settings.web_threads // 8))),
     )

@@ -17,8 +17,11 @@ from api.parts import parts
 from api.schemas import ProblemSchema
 from ml.artifacts import ArtifactNotFound
 from ml.images import InvalidImage
+from ml.registry import InvalidAlias, VersionInUse
 from ml.registry import UnknownModel as UnknownVersion
+from ml.spec import InvalidSpec
 from workers.groups import QueueFull, UnknownModel
+from workers.jobs import TooManyJobs
 
 PROBLEM_JSON = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -87,6 +90,24 @@ def register(app: Flask) -> None:
     @app.errorhandler(ArtifactNotFound)
     def unknown_version(error: LookupError) -> Response:
         return problem(404, f"There is no model, alias or file {error.args[0]!r}. GET /v1/models lists the models.")
+
+    @app.errorhandler(InvalidSpec)
+    def invalid_spec(error: InvalidSpec) -> Response:
+        errors = [{"pointer": f"#/{error.field.replace('.', '/')}", "detail": error.detail}]
+        return problem(422, kind="invalid-spec", errors=errors)
+
+    @app.errorhandler(VersionInUse)
+    def version_in_use(error: VersionInUse) -> Response:
+        return problem(409, str(error), kind="version-in-use")
+
+    @app.errorhandler(InvalidAlias)
+    def invalid_alias(error: InvalidAlias) -> Response:
+        return problem(422, str(error), kind="invalid-alias")
+
+    @app.errorhandler(TooManyJobs)
+    def too_many_jobs(error: TooManyJobs) -> Response:
+        detail = f"{error}. Cancel some, or try again after the time in Retry-After."
+        return problem(503, detail, kind="queue-full", headers={"Retry-After": "60"})
 
     @app.errorhandler(QueueFull)
     def queue_full(error: QueueFull) -> Response:

@@ -10,9 +10,12 @@ from flask_smorest import Blueprint
 from api import responses
 from api.parts import parts
 from api.schemas import (
-    AliasPageSchema, ModelCardSchema, ModelPageArgumentsSchema, ModelPageSchema, MovePageSchema,
+    AliasPageSchema, AliasRequestSchema, AliasSchema, ModelCardSchema, ModelPageArgumentsSchema, ModelPageSchema,
+    MovePageSchema,
 )  # fmt: skip
 from ml.artifacts import ArtifactNotFound
+from ml.registry import Move, is_version
+from ml.spec import InvalidSpec
 
 blueprint = Blueprint("models", __name__, description="Versions of the model, each with its card.")
 aliases = Blueprint("aliases", __name__, description="Names that point at versions; `production` is the default.")
@@ -45,7 +48,7 @@ def list_models(query: dict[str, Any]) -> Response:
 @responses.problems(blueprint, 404)
 def get_model(version: str) -> Response:
     """The model card: how the version was made and everything that was measured of it."""
-    card = parts().registry.card(version)
+    card = parts().registry.card(parts().registry.resolve(version))
     return responses.conditional(card | _summary(card, _pointing()))
 
 
@@ -66,6 +69,33 @@ def get_model_artifact(version: str, artifact: str) -> Response:
     return Response(data, headers={"Content-Disposition": disposition}, mimetype="application/octet-stream")
 
 
+@blueprint.delete("/models/<version>")
+@blueprint.doc(operationId="deleteModel", parameters=[_VERSION], summary="Delete a model version")
+@blueprint.response(204, description="It is gone, with all its files.")
+@responses.problems(blueprint, 404, 409)
+def delete_model(version: str) -> Response:
+    """Delete a version that no alias points at."""
+    parts().registry.delete(version)
+    return Response(status=204)
+
+
+@aliases.put("/aliases/<alias>")
+@aliases.doc(operationId="putAlias", parameters=[_ALIAS], summary="Point an alias at a version")
+@aliases.arguments(AliasRequestSchema)
+@aliases.response(200, AliasSchema)
+@responses.problems(aliases, 400, 413, 415, 422)
+def put_alias(body: dict[str, Any], alias: str) -> Response:
+    """Promote a version, or roll back to one: every prediction accepted from now on uses it.
+
+    Predictions that were accepted before stay with the version that they are pinned to.
+    """
+    registry = parts().registry
+    if not is_version(body["version"]) or body["version"] not in registry.versions():
+        known = ", ".join(registry.versions()[:50]) or "none"
+        raise InvalidSpec("version", f"There is no version {body['version']!r}. Known: {known}.")
+    return responses.json(_alias(registry.point(alias, body["version"], by="api")))
+
+
 @aliases.get("/aliases")
 @aliases.doc(operationId="listAliases", summary="List aliases")
 @aliases.response(200, AliasPageSchema)
@@ -73,9 +103,7 @@ def get_model_artifact(version: str, artifact: str) -> Response:
 def list_aliases() -> Response:
     """Every alias and the version that it points at."""
     moves = sorted(parts().registry.aliases().values(), key=lambda move: move.alias)
-    return responses.page(
-        ({"alias": move.alias, "version": move.to_version, "updated_at": move.at} for move in moves), None
-    )
+    return responses.page(map(_alias, moves), None)
 
 
 @aliases.get("/aliases/<alias>/history")
@@ -87,6 +115,10 @@ def get_alias_history(alias: str) -> Response:
     names = ("at", "by", "from_version", "to_version")
     moves = ({name: getattr(move, name) for name in names} for move in parts().registry.history(alias))
     return responses.page(({name: value for name, value in move.items() if value} for move in moves), None)
+
+
+def _alias(move: Move) -> dict[str, Any]:
+    return {"alias": move.alias, "version": move.to_version, "updated_at": move.at}
 
 
 def _pointing() -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from celery import Celery
 from flask import current_app
 from redis import Redis
 
@@ -12,7 +13,9 @@ from ml.registry import Registry
 from settings import Settings
 from workers.announcements import Announcements
 from workers.backlog import Backlog
+from workers.datasets import DatasetStore
 from workers.groups import Groups
+from workers.jobs import JobStore
 from workers.queue import PredictionQueue
 
 
@@ -27,6 +30,9 @@ class Parts:
     announcements: Announcements
     backlog: Backlog
     registry: Registry
+    jobs: JobStore
+    datasets: DatasetStore
+    celery: Celery
     held: threading.Semaphore  # how many requests may still be held waiting
 
 

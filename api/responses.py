@@ -16,8 +16,9 @@ from api.errors import PROBLEM_JSON
 from api.parts import parts
 from api.schemas import ProblemSchema
 from workers.groups import Group, Prediction
+from workers.jobs import Job
 
-Record = TypeVar("Record", Prediction, Group)
+Record = TypeVar("Record", Prediction, Group, Job)
 View = TypeVar("View", bound=Callable[..., Any])
 
 _RETRY_AFTER = {"description": "Seconds after which asking again is worth it.", "schema": {"type": "integer"}}

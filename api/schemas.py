@@ -8,7 +8,9 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from ml import networks
 from ml.images import CLASS_NAMES
+from ml.spec import LIMITS, OPTIMIZERS, SCHEDULES, TrainingSpec
 from workers.ids import GROUP_LIMIT
 
 EXAMPLE_IMAGE = b64encode((files("api") / "console" / "samples" / "sneaker.png").read_bytes()).decode()
@@ -245,6 +247,104 @@ class BatchItemSchema(AnswerSchema):
     error = _nested(ErrorSchema, "There when it failed.")
 
 
+def _limited(name: str, description: str, default: Any) -> fields.Field[Any]:
+    """A number of the training spec, with its own limits and default."""
+    limits = LIMITS[name]
+    kind = _integer if isinstance(default, int) else _number
+    return kind(f"{description} {limits[0]:g} to {limits[1]:g}; {default:g} unless given.", default, validate=validate.Range(*limits))
+
+
+_DEFAULTS = TrainingSpec()
+
+
+class TrainingJobRequestSchema(Schema):
+    """What to train. Every field may be left out."""
+
+    network = fields.String(metadata={"description": f"The architecture: one of {', '.join(networks.names())}.", "format": "network-name", "example": _DEFAULTS.network})
+    hyperparameters = fields.Dict(keys=fields.String(), values=fields.Raw(), metadata={
+        "description": "The network's own parameters. " + " ".join(
+            f"{name}: {', '.join(f'{field} {low:g} to {high:g}' for field, (low, high) in networks.limits(name).items()) or 'none'}."
+            for name in networks.names()),
+        "type": "object", "additionalProperties": {"type": "number"}, "format": "hyperparameters", "example": {},
+    })  # fmt: skip
+    dataset = fields.String(load_default="fashion-mnist", metadata={"description": "`fashion-mnist`, or the id of a data set of your own.", "format": "dataset-name", "example": "fashion-mnist"})
+    base_version = fields.String(metadata={"description": "Start from the weights of this version or alias, of the same network.", "format": "base-version", "example": "production"})
+    epochs = _limited("epochs", "Passes over the training data.", _DEFAULTS.epochs)
+    batch_size = _limited("batch_size", "Pictures in one step.", _DEFAULTS.batch_size)
+    optimizer = fields.String(validate=validate.OneOf(OPTIMIZERS), metadata={"description": f"{_DEFAULTS.optimizer} unless given."})
+    learning_rate = _limited("learning_rate", "The highest rate of the schedule.", _DEFAULTS.learning_rate)
+    schedule = fields.String(validate=validate.OneOf(SCHEDULES), metadata={"description": f"{_DEFAULTS.schedule} unless given."})
+    warmup = _limited("warmup", "Share of the steps before the highest rate.", _DEFAULTS.warmup)
+    momentum = _limited("momentum", "Of SGD, or the first moment of AdamW.", _DEFAULTS.momentum)
+    weight_decay = _limited("weight_decay", "Decoupled weight decay.", _DEFAULTS.weight_decay)
+    label_smoothing = _limited("label_smoothing", "How much of the target is spread over all classes.", _DEFAULTS.label_smoothing)
+    ema = _limited("ema", "Decay of the moving average of the weights; 0 keeps the last ones.", _DEFAULTS.ema)
+    flip = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": "Mirror pictures at random.", "example": _DEFAULTS.flip})
+    shift = _limited("shift", "Move pictures by up to so many pixels.", _DEFAULTS.shift)
+    erase = _limited("erase", "Probability of erasing a part of a picture.", _DEFAULTS.erase)
+    seed = _limited("seed", "Decides order, augmentation and first weights.", _DEFAULTS.seed)
+    fraction = _limited("fraction", "Share of the training data to use.", _DEFAULTS.fraction)
+    patience = _limited("patience", "End when so many epochs brought no better validation loss; 0 never does.", _DEFAULTS.patience)
+    promote = fields.String(load_default="never", validate=validate.OneOf(("never", "if_better", "always")), metadata={
+        "description": "When the new version becomes production. `if_better`: when it gets more of the same validation pictures right.", "example": "never"})
+    description = fields.String(validate=validate.Length(max=500), metadata={"description": "Your own words; they end up in the card.", "example": "more epochs"})
+
+
+class TrainingProgressSchema(AnswerSchema):
+    """Where a job stands."""
+
+    phase = _string("`training`, then `publishing`.", "training", required=True)
+    fraction = _number("Share of all steps that are done.", 0.42, required=True)
+    epoch = _integer("The epoch at work, from 1.", 6)
+    step = _integer("The step within it, from 1.", 120)
+    steps = _integer("Steps in an epoch.", 429)
+    loss = _number("Loss of the last step.", 0.41)
+    eta_seconds = _number("Time left, from the time that steps take.", 210.5)
+
+
+class EpochSchema(AnswerSchema):
+    """A row of a job's history."""
+
+    epoch = _integer("From 1.", 1, required=True)
+    loss = _number("Mean loss of the epoch's steps, on augmented pictures.", 0.7, required=True)
+    accuracy = _number("The same for accuracy.", 0.8, required=True)
+    val_loss = _number("On validation, with the weights that would be kept.", 0.4, required=True)
+    val_accuracy = _number("The same for accuracy.", 0.87, required=True)
+    learning_rate = _number("Of the epoch's last step.", 0.05, required=True)
+    seconds = _number("Time that the epoch took.", 41.5, required=True)
+
+
+class TrainingResultSchema(AnswerSchema):
+    """What a job made."""
+
+    model_version = _string("The new version.", "v4", required=True)
+    promoted = fields.Boolean(required=True, metadata={"description": "Whether it became production."})
+    metrics = fields.Dict(required=True, metadata={"description": "Accuracy, loss and ECE on `validation` and `test`."})
+
+
+class TrainingJobSchema(AnswerSchema):
+    """A training job as it stands."""
+
+    id = _string("Opaque; sorts by creation time.", required=True)
+    status = _string(STATES, "running", required=True)
+    created_at = _time("When it was accepted.")
+    started_at = _time("When a worker began.")
+    completed_at = _time("When it reached its final state.")
+    spec = fields.Dict(required=True, metadata={"description": "What is trained, with all defaults."})
+    cancel_requested = fields.Boolean(metadata={"description": "True while a running job is about to be canceled."})
+    progress = _nested(TrainingProgressSchema, "Where it stands.")
+    history = _many(EpochSchema, "A row per epoch.", required=True)
+    result = _nested(TrainingResultSchema, "There when it succeeded.")
+    error = _nested(ErrorSchema, "There when it failed.")
+
+
+class TrainingJobPageSchema(AnswerSchema):
+    """Jobs, newest first."""
+
+    items = _many(TrainingJobSchema, "The jobs.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
 class MetricsSchema(AnswerSchema):
     """How good a version is on one set of pictures."""
 
@@ -300,6 +400,12 @@ class AliasSchema(AnswerSchema):
     alias = _string("The name.", "production", required=True)
     version = _string("The version that it points at.", "v1", required=True)
     updated_at = fields.String(required=True, metadata={"description": "When it was last moved.", "format": "date-time"})
+
+
+class AliasRequestSchema(Schema):
+    """Where an alias is to point."""
+
+    version = fields.String(required=True, metadata={"description": "The id of a version.", "format": "version-id", "example": "v1"})
 
 
 class AliasPageSchema(AnswerSchema):

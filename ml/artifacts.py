@@ -1,12 +1,14 @@
-"""Where bytes live: a protocol of four methods, so that models can be shared by machines.
+"""Where bytes live: a protocol of five methods, so that models can be shared by machines.
 
-Keys are relative paths with `/`. A `put` is atomic: a reader sees the old bytes, the new ones, or none.
+Keys are relative paths with `/`. Writing is atomic: a reader sees the old bytes, the new ones, or none.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -21,6 +23,12 @@ class Artifacts(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, replacing what was there. Raises ValueError for a key that leaves the store."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Store `data` under a key that nothing is stored under; else change nothing and say False.
+
+        Of several that create the same key at once, one succeeds. Raises ValueError as `put` does.
+        """
 
     def get(self, key: str) -> bytes:
         """The bytes under `key`. Raises ArtifactNotFound."""
@@ -40,18 +48,17 @@ class FileArtifacts:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside its place and renamed, so that a crash leaves no half file under the key.
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        with _written_beside(path, data) as written:
+            os.replace(written, path)
+
+    def create(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        with _written_beside(path, data) as written:
             try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        _sync_folder(path.parent)
+                os.link(written, path)  # which, unlike a rename, fails where the name is taken
+            except FileExistsError:
+                return False
+        return True
 
     def get(self, key: str) -> bytes:
         try:
@@ -75,9 +82,20 @@ class FileArtifacts:
         return self._root.joinpath(*parts)
 
 
-def _sync_folder(folder: Path) -> None:
-    # A rename is durable only when the folder that holds the name is.
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[str]:
+    """A complete, durable file in the folder of `path`, to be given its name; so a crash leaves no half file there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            yield file.name
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+    # The name is durable only when the folder is.
+    descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

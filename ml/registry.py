@@ -34,6 +34,17 @@ class UnknownModel(LookupError):
     """No version or alias has this name."""
 
 
+class InvalidAlias(ValueError):
+    """No alias can have this name."""
+
+
+class VersionInUse(Exception):
+    """Aliases point at the version."""
+
+    def __init__(self, version: str, aliases: list[str]) -> None:
+        super().__init__(f"{', '.join(aliases)} points at {version}; move it to another version first.")
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """An alias was pointed at a version: when (RFC 3339), by whom, from where (nothing the first time), to where."""
@@ -54,11 +65,17 @@ class Index(Protocol):
     def add(self, version: str) -> None:
         """Let the version be found; adding it again changes nothing."""
 
+    def remove(self, version: str) -> list[str]:
+        """Let the version not be found any more, unless aliases point at it: then answer with them and do nothing."""
+
     def versions(self) -> list[str]:
         """Every version that can be found, in no order."""
 
     def move(self, move: Move) -> Move:
-        """Point an alias at a version; the answer says from where it moved."""
+        """Point an alias at a version; the answer says from where it moved. Raises UnknownModel."""
+
+    def adopt(self, alias: str, moves: list[Move]) -> None:
+        """Take over the history of an alias, newest first, if the alias is not known yet."""
 
     def aliases(self) -> dict[str, Move]:
         """The last move of each alias."""
@@ -76,16 +93,35 @@ class Registry:
         # Cards never change, so they are read once a process.
         self._read_card = lru_cache(maxsize=256)(self._load_card)
 
-    def publish(self, contents: Mapping[str, bytes], card: Mapping[str, Any]) -> str:
-        """Store a new version of these files ("model.tflite", …) and its card; returns its id, "v7"."""
-        version = f"v{self._index.next_number(max(map(_number, self._stored()), default=0))}"
-        for name, data in contents.items():
-            self._artifacts.put(f"models/{version}/{name}", data)
+    def reserve(self) -> str:
+        """The id of a version to be published; nobody else is given it."""
+        return f"v{self._index.next_number(max(map(_number, self._stored()), default=0))}"
+
+    def publish(self, contents: Mapping[str, bytes], card: Mapping[str, Any], version: str | None = None) -> str:
+        """Store a new version of these files ("model.tflite", …) and its card; returns its id, "v7".
+
+        Publishing a reserved version again changes nothing: the first to store the card has published it. Each file
+        stands under its own digest, so that late writers cannot alter what the card speaks of.
+        """
+        version = version or self.reserve()
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+        for name, data in contents.items():
+            self._artifacts.put(_path(version, digests[name], name), data)
         full = {**card, "version": version, "sha256": digests}
-        self._artifacts.put(f"models/{version}/card.json", json.dumps(full, indent=1).encode())
+        self._artifacts.create(f"models/{version}/card.json", json.dumps(full, indent=1).encode())
         self._index.add(version)
         return version
+
+    def delete(self, version: str) -> None:
+        """Forget a version and its files. Raises UnknownModel, and VersionInUse while an alias points at it."""
+        card = self.card(version)
+        pointing = self._index.remove(version)
+        if pointing:
+            raise VersionInUse(version, pointing)
+        self._artifacts.delete(f"models/{version}/card.json")
+        for name, digest in card["sha256"].items():
+            self._artifacts.delete(_path(version, digest, name))
+        self._read_card.cache_clear()
 
     def versions(self) -> list[str]:
         """Ids of all versions, newest first."""
@@ -101,14 +137,14 @@ class Registry:
         digest = self.card(version)["sha256"].get(name)
         if digest is None:
             raise ArtifactNotFound(f"{version} has no {name}")
-        data = self._artifacts.get(f"models/{version}/{name}")
+        data = self._artifacts.get(_path(version, digest, name))
         if hashlib.sha256(data).hexdigest() != digest:
             raise OSError(f"{name} of {version} is not what was published: restore it from a backup")
         return data
 
     def resolve(self, name: str) -> str:
         """The version that an alias points at, or the version itself. Raises UnknownModel."""
-        version = name if _VERSION.fullmatch(name) else getattr(self.aliases().get(name), "to_version", None)
+        version = name if is_version(name) else getattr(self.aliases().get(name), "to_version", None)
         if version not in self._index.versions():
             raise UnknownModel(name)
         return str(version)
@@ -125,10 +161,9 @@ class Registry:
         return moves
 
     def point(self, alias: str, version: str, by: str) -> Move:
-        """Point `alias` at `version`. Raises UnknownModel for the version, ValueError for a name no alias can have."""
+        """Point `alias` at `version`. Raises UnknownModel for the version, InvalidAlias for a name no alias can have."""
         if not _ALIAS.fullmatch(alias):
-            raise ValueError("an alias is lower-case letters, digits and hyphens, and not the id of a version")
-        self.card(self.resolve(version))
+            raise InvalidAlias("An alias is made of lower-case letters, digits and hyphens, and is no version's id.")
         moved = self._index.move(Move(alias=alias, to_version=version, by=by))
         moves = {name: [asdict(m) for m in self._index.history(name)] for name in self._index.aliases()}
         self._artifacts.put("aliases.json", json.dumps(moves, indent=1).encode())
@@ -140,10 +175,8 @@ class Registry:
         for version in self._stored():
             if version not in known:
                 self._index.add(version)
-        if not self._index.aliases():
-            for moves in self._mirrored().values():
-                for move in reversed(moves):
-                    self._index.move(Move(**move))
+        for alias, moves in self._mirrored().items():
+            self._index.adopt(alias, [Move(**move) for move in moves])
 
     def install_shipped(self, shipped: Traversable | None = None) -> None:
         """Publish the versions that come with this release, unless they are there already.
@@ -171,7 +204,7 @@ class Registry:
         return mirrored
 
     def _load_card(self, version: str) -> Card:
-        if not _VERSION.fullmatch(version):
+        if not is_version(version):
             raise UnknownModel(version)
         try:
             card: Card = json.loads(self._artifacts.get(f"models/{version}/card.json"))
@@ -195,10 +228,21 @@ class LocalIndex:
     def add(self, version: str) -> None:
         self._versions.add(version)
 
+    def remove(self, version: str) -> list[str]:
+        pointing = [alias for alias, moves in self._moves.items() if moves[0].to_version == version]
+        if not pointing:
+            self._versions.discard(version)
+        return pointing
+
     def versions(self) -> list[str]:
         return list(self._versions)
 
+    def adopt(self, alias: str, moves: list[Move]) -> None:
+        self._moves.setdefault(alias, list(moves))
+
     def move(self, move: Move) -> Move:
+        if move.to_version not in self._versions:
+            raise UnknownModel(move.to_version)
         moves = self._moves.setdefault(move.alias, [])
         made = Move(**{**asdict(move), "from_version": moves[0].to_version if moves else None})
         moves.insert(0, made)
@@ -211,11 +255,20 @@ class LocalIndex:
         return list(self._moves.get(alias, ()))
 
 
+def is_version(name: str) -> bool:
+    """Whether this could be the id of a version."""
+    return _VERSION.fullmatch(name) is not None
+
+
 def open_local(artifacts: Artifacts) -> Registry:
     """A registry for one process without a server, with what the artifacts hold."""
     registry = Registry(artifacts, LocalIndex())
     registry.restore()
     return registry
+
+
+def _path(version: str, digest: str, name: str) -> str:
+    return f"models/{version}/{digest[:16]}/{name}"
 
 
 def _number(version: str) -> int:

@@ -26,6 +26,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "erase": (0.0, 1.0),
     "seed": (0, 2**31 - 1),
     "fraction": (0.001, 1.0),
+    "patience": (0, 500),
 }
 
 
@@ -44,7 +45,8 @@ class TrainingSpec:
 
     learning_rate is the peak; warmup the share of all steps before it is reached; weight_decay is decoupled (AdamW's
     way, also for SGD); ema the decay of the weights' moving average over steps (0: keep the last weights); flip, shift
-    (pixels) and erase (probability) are the augmentation; fraction the share of the training images to use.
+    (pixels) and erase (probability) are the augmentation; fraction the share of the training images to use; patience
+    the epochs without a better validation loss after which training ends early (0: never).
     """
 
     network: str = "resnet_small"
@@ -63,6 +65,7 @@ class TrainingSpec:
     erase: float = 0.25
     seed: int = 0
     fraction: float = 1.0
+    patience: int = 0
     hyperparameters: Mapping[str, int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

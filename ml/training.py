@@ -6,11 +6,13 @@ It can be stopped at every step and resumed exactly: order and augmentation of e
 
 import io
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import cos, pi
+from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -25,7 +27,7 @@ from ml.spec import TrainingSpec
 
 Floats = NDArray[np.float32]
 
-CHECKPOINT_STEPS: Final = 200
+CHECKPOINT_SECONDS: Final = 30.0
 
 
 class TrainingStopped(Exception):
@@ -34,6 +36,10 @@ class TrainingStopped(Exception):
 
 class TrainingDiverged(RuntimeError):
     """The loss is no longer a finite number."""
+
+
+class WrongBase(ValueError):
+    """The version to start from has another network than the spec."""
 
 
 class WrongCheckpoint(ValueError):
@@ -78,36 +84,45 @@ def train(
     training: Dataset,
     validation: Dataset,
     *,
+    base: bytes | None = None,
     resume: bytes | None = None,
     on_step: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_checkpoint: Callable[[bytes], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Trained:
-    """Train a network as `spec` says.
+    """Train a network as `spec` says, from random weights or from those of `base`, a .keras file.
 
-    on_checkpoint gets, every CHECKPOINT_STEPS steps and after every epoch, bytes that `resume` takes to go on from
-    there. `stop` is asked before each step. The last batch of an epoch is left out when it is not full. Raises
-    TrainingStopped, TrainingDiverged, or WrongCheckpoint.
+    on_checkpoint gets, every checkpoint_seconds, after every epoch and when it is stopped, bytes that `resume` takes
+    to go on from there. `stop` is asked before each step. The last batch of an epoch is left out when it is not full.
+    Raises TrainingStopped, TrainingDiverged, WrongCheckpoint, or WrongBase.
     """
     training = subset(training, spec.fraction, spec.seed)
     run = _Run(spec, training, validation)
+    if base is not None:
+        run.start_from(base)
     if resume is not None:
         run.restore(resume)
-    while run.epoch < spec.epochs:
+    saved = time.monotonic()
+    while run.epoch < spec.epochs and not run.has_stalled():
         while run.step < run.steps:
             if stop is not None and stop():
+                if on_checkpoint is not None:
+                    on_checkpoint(run.checkpoint())
                 raise TrainingStopped
             progress = run.advance()
             if on_step is not None:
                 on_step(progress)
-            if on_checkpoint is not None and run.step % CHECKPOINT_STEPS == 0 and run.step < run.steps:
+            if on_checkpoint is not None and time.monotonic() - saved > checkpoint_seconds and run.step < run.steps:
                 on_checkpoint(run.checkpoint())
+                saved = time.monotonic()
         row = run.finish_epoch()
         if on_epoch is not None:
             on_epoch(row)
         if on_checkpoint is not None:
             on_checkpoint(run.checkpoint())
+            saved = time.monotonic()
     run.keep_averaged_weights()
     return Trained(run.model, tuple(run.history))
 
@@ -241,6 +256,23 @@ class _Run:
         """Put the moving average in place of the last weights, if there is one."""
         if self.spec.ema:
             self.model.set_weights(self.averages)
+
+    def has_stalled(self) -> bool:
+        """Whether the last `patience` epochs brought no better validation loss than those before."""
+        losses = [row.val_loss for row in self.history]
+        patience = self.spec.patience
+        return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+
+    def start_from(self, base: bytes) -> None:
+        """Take over the weights of a .keras file. Raises WrongBase."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "base.keras")
+            path.write_bytes(base)
+            weights = keras.models.load_model(path, compile=False, safe_mode=True).get_weights()
+        if [w.shape for w in weights] != [tuple(w.shape) for w in self.model.weights]:
+            raise WrongBase(f"The base version is not a {self.spec.network} with these hyperparameters; use its own.")
+        self.model.set_weights(weights)
+        self.averages = [np.asarray(weight).copy() for weight in weights]
 
     def checkpoint(self) -> bytes:
         """Everything that restore needs, as an .npz file."""

@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 from redis import Redis
 
+from settings import Settings
 from workers import ids
 from workers.jobs import JobState
 
@@ -163,6 +164,12 @@ class Groups:
             redis.register_script((scripts / f"{name}.lua").read_text())
             for name in ("submit", "begin", "finish", "withdraw")
         )
+
+    @classmethod
+    def from_settings(cls, redis: Redis, settings: Settings) -> Self:
+        """The store, as an operator set it."""
+        return cls(redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
+                   lease=settings.lease)  # fmt: skip
 
     def submit(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None

@@ -1,8 +1,27 @@
-"""The one vocabulary of states for everything asynchronous."""
+"""Long jobs in Redis: one record each, a lease with a fence for whoever works on it, and a stream of its events.
+
+Everything that changes a record is one of the scripts `lua/job_*.lua`. A worker that has lost its lease, because it
+was silent for too long, finds that out at its next word: the fence in the record has risen, and nothing that it says
+counts any more. Times are microseconds of Redis' clock.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
+from typing import Any, NamedTuple, Self
+
+import orjson
+from redis import Redis
+
+from settings import Settings
+from workers import ids
+
+# A job that waits is looked at this often (ms), in case its message was lost.
+_PATIENCE = 30_000
 
 
 class JobState(StrEnum):
@@ -17,3 +36,175 @@ class JobState(StrEnum):
     @property
     def is_final(self) -> bool:
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
+
+
+class TooManyJobs(Exception):
+    """As many jobs wait as are allowed to, so this one was not accepted."""
+
+
+class LeaseLost(Exception):
+    """Another worker has the job now, or it has ended: what this one does counts no more."""
+
+
+class Event(NamedTuple):
+    """Something that happened to a job: its place in the stream, its type, and data in JSON."""
+
+    id: str
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands. `history` has a row per epoch."""
+
+    id: str
+    state: JobState
+    spec: dict[str, Any]
+    created: int
+    started: int | None
+    completed: int | None
+    attempts: int
+    cancel_requested: bool
+    version: str | None
+    progress: dict[str, Any] | None
+    history: list[dict[str, Any]]
+    result: dict[str, Any] | None
+    error: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a job, as long as `fence` is the job's."""
+
+    job: str
+    fence: int
+
+
+class JobStore:
+    """Jobs of one kind ("job" for training, "tune" for tuning). Any method may raise redis.RedisError."""
+
+    def __init__(self, redis: Redis, kind: str, *, lease: float, max_waiting: int, max_attempts: int) -> None:
+        self._redis = redis
+        self._kind = kind
+        self._lease = round(lease * 1000)
+        self._max_waiting = max_waiting
+        self._max_attempts = max_attempts
+        self._index, self._due, self._waiting = (f"hemline:{name}:{kind}" for name in ("index", "due", "waiting"))
+        scripts = files("workers") / "lua"
+        self._submit, self._claim, self._update, self._cancel, self._lapse = (
+            redis.register_script((scripts / f"job_{name}.lua").read_text())
+            for name in ("submit", "claim", "update", "cancel", "lapse")
+        )
+
+    @classmethod
+    def training(cls, redis: Redis, settings: Settings) -> Self:
+        """The store of training jobs, as an operator set it."""
+        return cls(redis, "job", lease=settings.job_lease, max_waiting=settings.max_waiting_jobs,
+                   max_attempts=settings.job_attempts)  # fmt: skip
+
+    def submit(self, spec: Mapping[str, Any]) -> Job:
+        """Store a new job; when this returns it is durable. Raises TooManyJobs."""
+        job = ids.join(ids.new_group(self._kind))
+        keys = [_key(job), self._index, self._due, _events(job), self._waiting]
+        if not self._submit(keys, [job, orjson.dumps(spec), self._max_waiting, _PATIENCE]):
+            raise TooManyJobs(f"{self._max_waiting} jobs are waiting already")
+        found = self.get(job)
+        assert found is not None
+        return found
+
+    def get(self, job: str) -> Job | None:
+        """A job as it stands, or nothing where there is none of this id."""
+        if ids.split(self._kind, job) is None:
+            return None
+        fields: dict[Any, Any] = self._redis.hgetall(_key(job))
+        return _job(job, {name.decode(): value for name, value in fields.items()}) if fields else None
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Job], str | None]:
+        """Jobs, newest first, that come after a cursor (the ULID of the last one seen); and the next cursor."""
+        high = f"({self._kind}_{cursor}" if cursor else "+"
+        names: list[Any] = self._redis.zrevrangebylex(self._index, high, "-", start=0, num=limit + 1)
+        jobs = [found for name in names[:limit] if (found := self.get(name.decode()))]
+        return jobs, names[limit - 1].decode().partition("_")[2] if len(names) > limit else None
+
+    def cancel(self, job: str) -> JobState | None:
+        """Cancel a job that waits, ask a running one to end. Returns its state before, or nothing."""
+        if ids.split(self._kind, job) is None:
+            return None
+        before = self._cancel(self._keys(job), [job])
+        return JobState(before.decode()) if before else None
+
+    def claim(self, job: str) -> Lease | None:
+        """Take a job that waits; nothing when it does not, because another has it or it has ended."""
+        fence = self._claim(self._keys(job), [job, self._lease])
+        return Lease(job, int(fence)) if fence else None
+
+    def update(
+        self, lease: Lease, fields: Mapping[str, Any] | None = None, *, event: str = "", data: Any = None,
+        state: JobState | None = None, new: str = "",
+    ) -> bool:
+        """Write fields (as JSON), an event and a state, and keep the lease; whether the job is to be canceled.
+
+        With `new`, the event is left out where that field was there before. Raises LeaseLost.
+        """
+        flat = [part for name, value in (fields or {}).items() for part in (name, orjson.dumps(value))]
+        lease_for = _PATIENCE if state is JobState.QUEUED else self._lease
+        said: list[Any] = [lease.job, lease.fence, lease_for, state or "", event, orjson.dumps(data or {}), new]
+        answer = self._update(self._keys(lease.job), said + flat)
+        if answer == b"lost":
+            raise LeaseLost(lease.job)
+        return bool(answer == b"cancel")
+
+    def cancel_requested(self, job: str) -> bool:
+        """Whether a running job was asked to end. Cheap enough for every step."""
+        return bool(self._redis.hexists(_key(job), "cancel"))
+
+    def lapsed(self) -> list[str]:
+        """Jobs whose worker is silent or whose message may be lost, made ready to be sent again."""
+        due: list[Any] = self._redis.zrangebyscore(self._due, "-inf", time.time() * 1000, start=0, num=100)
+        error = {"code": "worker_lost", "detail": f"Its worker died {self._max_attempts} times without progress."}
+        arguments: list[Any] = [self._max_attempts, _PATIENCE, orjson.dumps(error)]
+        names = [name.decode() for name in due]
+        return [job for job in names if self._lapse(self._keys(job), [job, *arguments])]
+
+    def events(self, job: str, after: str | None) -> list[Event]:
+        """What happened to a job after an event, oldest first; from the beginning without one."""
+        low = f"({after}" if after else "-"
+        found: Any = self._redis.xrange(_events(job), low, "+")
+        return [Event(name.decode(), body[b"type"].decode(), body[b"data"]) for name, body in found]
+
+    def _keys(self, job: str) -> list[str]:
+        return [_key(job), self._due, _events(job), self._waiting]
+
+
+def _key(job: str) -> str:
+    return f"hemline:{job}"
+
+
+def _events(job: str) -> str:
+    return f"hemline:{job}:events"
+
+
+def _job(job: str, fields: Mapping[str, bytes]) -> Job:
+    def number(name: str) -> int | None:
+        return int(fields[name]) if name in fields else None
+
+    def json(name: str) -> Any:
+        return orjson.loads(fields[name]) if name in fields else None
+
+    rows = sorted((int(name[5:]), value) for name, value in fields.items() if name.startswith("epoch"))
+    return Job(
+        id=job,
+        state=JobState(fields["status"].decode()),
+        spec=json("spec"),
+        created=number("created") or 0,
+        started=number("started"),
+        completed=number("completed"),
+        attempts=number("attempts") or 0,
+        cancel_requested="cancel" in fields,
+        version=json("version"),
+        progress=json("progress"),
+        history=[orjson.loads(row) for _, row in rows],
+        result=json("result"),
+        error=json("error"),
+    )

@@ -12,8 +12,9 @@ from ml.registry import PRODUCTION, Registry
 from settings import Settings
 from workers import inference
 from workers.aliases import RedisIndex
-from workers.app import connect, make_celery, wait_for_redis
+from workers.app import configure_logging, connect, make_celery, wait_for_redis
 from workers.groups import Groups
+from workers.jobs import JobStore
 from workers.queue import PREDICTIONS
 from workers.upkeep import Heartbeat, Sweep, Upkeep
 
@@ -23,15 +24,12 @@ def build(settings: Settings) -> Celery:
     celery = make_celery(settings.redis())
     redis = connect(settings.redis())
     registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(redis))
-    groups = Groups(
-        redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
-        lease=settings.lease,
-    )  # fmt: skip
+    groups = Groups.from_settings(redis, settings)
     work = inference.Inference(
         groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts
     )
     heartbeat = Heartbeat(redis, PREDICTIONS, work.idle_for)
-    sweep = Sweep(redis, groups, celery, max_memory_share=settings.max_memory_share)
+    sweep = Sweep(redis, groups, JobStore.training(redis, settings), celery, max_memory_share=settings.max_memory_share)
     upkeep = Upkeep(heartbeat.beat, sweep.run)
 
     def prepare(**_: Any) -> None:
@@ -59,13 +57,6 @@ def build(settings: Settings) -> Celery:
     return celery
 
 
-def _configure_logging(level: str) -> None:
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s worker: %(message)s")
-    # Celery announces every message that it takes; ours say what matters.
-    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
-
-
 _settings = Settings.from_env()
-_configure_logging(_settings.log_level)
+configure_logging(_settings.log_level, "worker")
 app = build(_settings)

@@ -22,7 +22,7 @@ from workers.announcements import Announcements
 from workers.app import KEY_PREFIX
 from workers.groups import Accepted, Groups, Item, QueueFull, Slice, UnknownModel
 
-PREDICT = "predict"
+PREDICT, TRAIN = "predict", "train"
 PREDICTIONS, BATCHES, TRAINING = "predictions", "batches", "training"
 _QUEUE_OF = {"pred": PREDICTIONS, "batch": BATCHES}
 
@@ -44,6 +44,14 @@ def send_slices(celery: Celery, slices: Iterable[Slice]) -> None:
             celery.send_task(PREDICT, (str(piece),), queue=queue_of(piece.group))
         except Exception as failed:  # kombu lets errors of several libraries through
             _log.warning("%s could not be sent and waits for the sweep: %s", piece, failed)
+
+
+def send_job(celery: Celery, job: str) -> None:
+    """Ask for a training job to be done. As with slices, the sweep sends what cannot be sent now."""
+    try:
+        celery.send_task(TRAIN, (job,), queue=TRAINING)
+    except Exception as failed:
+        _log.warning("%s could not be sent and waits for the sweep: %s", job, failed)
 
 
 class Submission:

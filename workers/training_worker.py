@@ -2,7 +2,58 @@
 
 from __future__ import annotations
 
-from settings import Settings
-from workers.app import make_celery
+from typing import Any
 
-app = make_celery(Settings.from_env().redis())
+from celery import Celery, signals
+
+from ml.artifacts import open_artifacts
+from ml.registry import Registry
+from settings import Settings
+from workers import training
+from workers.aliases import RedisIndex
+from workers.app import configure_logging, connect, make_celery, wait_for_redis
+from workers.datasets import DatasetStore
+from workers.groups import Groups
+from workers.jobs import JobStore
+from workers.queue import TRAINING
+from workers.upkeep import Heartbeat, Sweep, Upkeep
+
+
+def build(settings: Settings) -> Celery:
+    """The Celery application of a training worker, with everything that the task needs."""
+    celery = make_celery(settings.redis())
+    redis = connect(settings.redis())
+    artifacts = open_artifacts(settings.artifacts())
+    jobs = JobStore.training(redis, settings)
+    work = training.Training(
+        jobs, Registry(artifacts, RedisIndex(redis)), artifacts, DatasetStore(artifacts), celery,
+        lease=settings.job_lease, checkpoint_seconds=settings.checkpoint_seconds,
+        load_official=training.official_data(settings.data_dir, settings.home / "data"),
+    )  # fmt: skip
+    heartbeat = Heartbeat(redis, TRAINING, work.idle_for)
+    groups = Groups.from_settings(redis, settings)
+    sweep = Sweep(redis, groups, jobs, celery, max_memory_share=settings.max_memory_share)
+    upkeep = Upkeep(heartbeat.beat, sweep.run)
+
+    def prepare(**_: Any) -> None:
+        wait_for_redis(redis)
+        upkeep.start()
+
+    def end(**_: Any) -> None:
+        work.end_soon()
+
+    def finish(**_: Any) -> None:
+        upkeep.stop()
+        heartbeat.end()
+
+    # Celery holds receivers weakly unless told otherwise.
+    signals.worker_init.connect(prepare, weak=False)
+    signals.worker_shutting_down.connect(end, weak=False)
+    signals.worker_shutdown.connect(finish, weak=False)
+    training.register(celery, work.run)
+    return celery
+
+
+_settings = Settings.from_env()
+configure_logging(_settings.log_level, "training")
+app = build(_settings)

@@ -22,7 +22,8 @@ from redis import Redis, RedisError
 
 from workers.app import KEY_PREFIX
 from workers.groups import Groups, Slice
-from workers.queue import queue_of, send_slices
+from workers.jobs import JobStore
+from workers.queue import queue_of, send_job, send_slices
 
 _BEAT = 1.0  # seconds between two rounds
 ALIVE_FOR = 5.0  # seconds that a heartbeat counts
@@ -70,9 +71,12 @@ class Heartbeat:
 class Sweep:
     """Sends again what was lost, drops index entries of records that are gone, and watches Redis' memory."""
 
-    def __init__(self, redis: Redis, groups: Groups, celery: Celery, *, max_memory_share: float) -> None:
+    def __init__(
+        self, redis: Redis, groups: Groups, jobs: JobStore, celery: Celery, *, max_memory_share: float
+    ) -> None:
         self._redis = redis
         self._groups = groups
+        self._jobs = jobs
         self._celery = celery
         self._share = max_memory_share
         self._trimmed = {"pred": "-", "batch": "-"}
@@ -82,6 +86,8 @@ class Sweep:
         if self._redis.set("hemline:sweep", os.getpid(), nx=True, px=round(_BEAT * 900)):
             self._watch_memory()
             self._send_lost()
+            for job in self._jobs.lapsed():
+                send_job(self._celery, job)
             for kind in self._trimmed:
                 self._trim(kind)
 

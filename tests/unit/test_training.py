@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml import datasets, training
+from ml import datasets, networks, training
 from ml.augmentation import augment
 from ml.datasets import Dataset
 from ml.spec import LIMITS, InvalidSpec, TrainingSpec
-from ml.training import Epoch, Progress, Trained, TrainingDiverged, TrainingStopped, WrongCheckpoint
+from ml.training import Epoch, Progress, Trained, TrainingDiverged, TrainingStopped, WrongBase, WrongCheckpoint
+
+# Keras loads its own files in a way that NumPy 2 has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SAMPLE = Path(__file__).parents[1] / "data" / "fashion-mnist-sample"
 TINY = {"stem": 8, "width": 8, "blocks_14": 1, "blocks_7": 1}
@@ -36,13 +39,12 @@ def figures(history: tuple[Epoch, ...]) -> np.ndarray:
     return np.array([[row.loss, row.accuracy, row.val_loss, row.val_accuracy] for row in history])
 
 
-def test_a_run_resumed_in_the_middle_of_an_epoch_equals_an_unbroken_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
+def test_a_run_resumed_in_the_middle_of_an_epoch_equals_an_unbroken_one() -> None:
     checkpoints: list[bytes] = []
-    unbroken = run(on_checkpoint=checkpoints.append)
-    # Three steps an epoch: after step 2, after the epoch, and the same again.
-    assert len(checkpoints) == 4
-    for checkpoint in checkpoints[:2]:
+    unbroken = run(on_checkpoint=checkpoints.append, checkpoint_seconds=0)
+    # Three steps an epoch: after steps 1 and 2, after the epoch, and the same again.
+    assert len(checkpoints) == 6
+    for checkpoint in checkpoints[1:3]:
         resumed = run(resume=checkpoint)
         np.testing.assert_allclose(weights(resumed), weights(unbroken), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(figures(resumed.history), figures(unbroken.history), rtol=1e-4)
@@ -60,6 +62,40 @@ def test_a_checkpoint_of_another_spec_is_refused() -> None:
     run(replace(SPEC, epochs=1), on_checkpoint=checkpoints.append)
     with pytest.raises(WrongCheckpoint):
         run(resume=checkpoints[0])
+
+
+def test_a_stopped_run_leaves_a_checkpoint_of_where_it_stood() -> None:
+    checkpoints: list[bytes] = []
+    seen: list[Progress] = []
+    with pytest.raises(TrainingStopped):
+        run(on_step=seen.append, on_checkpoint=checkpoints.append, stop=lambda: len(seen) == 2)
+    rest: list[Progress] = []
+    run(resume=checkpoints[-1], on_step=rest.append)
+    assert rest[0].done == 3
+
+
+def test_a_run_starts_from_the_weights_of_its_base(tmp_path: Path) -> None:
+    base = run(replace(SPEC, epochs=1))
+    base.model.save(tmp_path / "base.keras")
+    content = (tmp_path / "base.keras").read_bytes()
+    still = run(replace(SPEC, epochs=1, learning_rate=1e-6, ema=0.0, weight_decay=0.0), base=content)
+    # The statistics of batch normalization move by themselves; compared is what the optimizer moves.
+    moved = [
+        np.abs(np.subtract(after, before)).max()
+        for after, before in zip(still.model.get_weights(), base.model.get_weights(), strict=True)
+    ]
+    assert np.median(moved) < 1e-3
+
+
+def test_a_base_of_another_network_is_refused(tmp_path: Path) -> None:
+    networks.build("resnet_small").save(tmp_path / "base.keras")
+    with pytest.raises(WrongBase):
+        run(base=(tmp_path / "base.keras").read_bytes())
+
+
+def test_training_ends_early_when_validation_no_longer_improves() -> None:
+    spec = replace(SPEC, epochs=9, learning_rate=1e-6, patience=2, ema=0.9)
+    assert len(run(spec).history) < 9
 
 
 def test_a_run_that_is_told_to_stop_takes_no_further_step() -> None:

@@ -1,0 +1,194 @@
+"""Training jobs: submit, watch, cancel."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, abort, request
+from flask_smorest import Blueprint
+
+from api import responses
+from api.errors import problem
+from api.parts import Parts, parts
+from api.schemas import PageArgumentsSchema, TrainingJobPageSchema, TrainingJobRequestSchema, TrainingJobSchema
+from ml.registry import UnknownModel
+from ml.spec import InvalidSpec, TrainingSpec
+from workers.datasets import FASHION_MNIST
+from workers.jobs import Event, Job
+from workers.queue import send_job
+
+blueprint = Blueprint("training-jobs", __name__, description="Train new versions of the model.")
+_ID = responses.path_id("job_id", "job", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700")
+_OURS = ("dataset", "promote", "base_version", "description")
+_HEARTBEAT = 15.0  # seconds of silence after which an event stream says that it is still there
+_LAST_EVENT_ID = {
+    "in": "header", "name": "Last-Event-ID", "schema": {"type": "string"},
+    "description": "The `id` of the last event seen; what came after it is sent again.",
+}  # fmt: skip
+
+
+@blueprint.post("/training-jobs")
+@blueprint.doc(operationId="createTrainingJob", parameters=[responses.PREFER], summary="Train a model")
+@blueprint.arguments(TrainingJobRequestSchema)
+@blueprint.response(202, TrainingJobSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll it.")
+@blueprint.alt_response(
+    201, schema=TrainingJobSchema, headers=responses.CREATED_HEADERS, success=True,
+    description="Ended within the time that `Prefer: wait` gave.",
+)  # fmt: skip
+@responses.problems(blueprint, 400, 413, 415, 422)
+def create_training_job(body: dict[str, Any]) -> Response:
+    """Train a new version of the model.
+
+    Every field has a sensible default; `{}` trains the default network on Fashion-MNIST. The job survives its worker:
+    another goes on from the last checkpoint. `promote` says when the new version becomes production: `never`,
+    `always`, or `if_better`, when it gets more of the validation images right than production does.
+    """
+    job = parts().jobs.submit(_checked(body))
+    send_job(parts().celery, job.id)
+    wait = responses.hold(responses.preferred_wait())
+    try:
+        found = responses.wait_until_final(job.id, lambda: parts().jobs.get(job.id), time.monotonic() + wait) or job
+    finally:
+        responses.release(wait)
+    headers = {"Location": f"/v1/training-jobs/{job.id}", **responses.applied(wait)}
+    if found.state.is_final:
+        return responses.json(document(found), 201, headers)
+    return responses.json(document(found), 202, headers | {"Retry-After": _retry_after(found)})
+
+
+@blueprint.get("/training-jobs/<job_id>")
+@blueprint.doc(
+    operationId="getTrainingJob", summary="Get a training job",
+    parameters=[_ID, responses.PREFER, responses.IF_NONE_MATCH],
+)  # fmt: skip
+@blueprint.response(200, TrainingJobSchema, headers=responses.RESOURCE_HEADERS)
+@blueprint.alt_response(304, description="It is as it was.", success=True)
+@responses.problems(blueprint, 404)
+def get_training_job(job_id: str) -> Response:
+    """The state of a job: progress, a row of history for each epoch, and on success the new version."""
+    wait = responses.hold(responses.preferred_wait())
+    try:
+        deadline = time.monotonic() + wait
+        job = responses.wait_until_final(job_id, lambda: parts().jobs.get(job_id), deadline)
+    finally:
+        responses.release(wait)
+    if job is None:
+        abort(404)
+    headers = responses.applied(wait)
+    if not job.state.is_final:
+        headers["Retry-After"] = _retry_after(job)
+    return responses.conditional(document(job), headers)
+
+
+@blueprint.get("/training-jobs")
+@blueprint.doc(operationId="listTrainingJobs", summary="List training jobs")
+@blueprint.arguments(PageArgumentsSchema, location="query")
+@blueprint.response(200, TrainingJobPageSchema, headers={"Link": responses.LINK})
+@responses.problems(blueprint, 422)
+def list_training_jobs(query: dict[str, Any]) -> Response:
+    """All jobs, newest first."""
+    jobs, next_cursor = parts().jobs.page(query["cursor"], query["limit"])
+    return responses.page(map(document, jobs), next_cursor)
+
+
+@blueprint.post("/training-jobs/<job_id>/cancel")
+@blueprint.doc(operationId="cancelTrainingJob", parameters=[_ID], summary="Cancel a training job")
+@blueprint.response(202, TrainingJobSchema, description="It is canceled, or will be at its next step.")
+@responses.problems(blueprint, 404, 409)
+def cancel_training_job(job_id: str) -> Response:
+    """End a job: one that waits at once, one that runs at its next step."""
+    before = parts().jobs.cancel(job_id)
+    job = parts().jobs.get(job_id)
+    if before is None or job is None:
+        abort(404)
+    if before.is_final:
+        return problem(409, f"The job is {before} already; there is nothing to cancel.", kind="already-final")
+    return responses.json(document(job), 202)
+
+
+@blueprint.get("/training-jobs/<job_id>/events")
+@blueprint.doc(operationId="getTrainingJobEvents", parameters=[_ID, _LAST_EVENT_ID], summary="Follow a training job")
+@blueprint.response(
+    200, {"type": "string"}, content_type="text/event-stream", description="The events, until the last.",
+    example='id: 1-0\nevent: epoch\ndata: {"epoch": 1, "val_accuracy": 0.89}\n\n',
+)  # fmt: skip
+@responses.problems(blueprint, 404)
+def get_training_job_events(job_id: str) -> Response:
+    """What happens to a job, as server-sent events.
+
+    `queued`, `running`, `progress`, `epoch`, `checkpoint`, `interrupted`, `handed_back`, then one of `succeeded`,
+    `failed`, `canceled`, which ends the stream. Everything from the beginning comes first, or from `Last-Event-ID`.
+    """
+    if parts().jobs.get(job_id) is None:
+        abort(404)
+    if not parts().held.acquire(blocking=False):
+        return problem(503, "Too many requests are held open. Try again soon, or poll the job.", kind="busy",
+                       headers={"Retry-After": "5"})  # fmt: skip
+    after = request.headers.get("Last-Event-ID", "")
+    stream = _stream(parts(), job_id, after if re.fullmatch(r"[0-9]{1,15}-[0-9]{1,10}", after) else None)
+    return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+def document(job: Job) -> dict[str, Any]:
+    """A job as clients see it."""
+    shown: dict[str, Any] = {"id": job.id, "status": job.state.value}
+    times = {"created_at": job.created, "started_at": job.started, "completed_at": job.completed}
+    shown |= {name: responses.timestamp(moment) for name, moment in times.items() if moment is not None}
+    shown["spec"] = {**job.spec["training"], **{name: job.spec[name] for name in _OURS if job.spec.get(name)}}
+    if job.cancel_requested and not job.state.is_final:
+        shown["cancel_requested"] = True
+    if job.progress is not None:
+        shown["progress"] = job.progress
+    shown["history"] = job.history
+    shown |= {name: value for name in ("result", "error") if (value := getattr(job, name)) is not None}
+    return shown
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """The spec of a job, when it can be run. Raises InvalidSpec."""
+    ours = {name: body.pop(name) for name in _OURS if name in body}
+    spec = TrainingSpec.from_dict(body)
+    known = [FASHION_MNIST, *parts().datasets.names()]
+    if ours["dataset"] not in known:
+        raise InvalidSpec("dataset", f"is {ours['dataset']!r}; must be one of: {', '.join(known[:50])}.")
+    if "base_version" in ours:
+        _check_base(ours["base_version"], spec)
+    return {"training": spec.to_dict(), **ours}
+
+
+def _check_base(version: str, spec: TrainingSpec) -> None:
+    try:
+        base = parts().registry.card(parts().registry.resolve(version))
+    except UnknownModel:
+        known = ", ".join([*sorted(parts().registry.aliases()), *parts().registry.versions()[:50]]) or "none"
+        raise InvalidSpec("base_version", f"is {version!r}; must be one of: {known}.") from None
+    if base["network"] != spec.network:
+        raise InvalidSpec("base_version", f"is a {base['network']}; set network to that.")
+
+
+def _retry_after(job: Job) -> str:
+    return str(max(1, min(30, round((job.progress or {}).get("eta_seconds", 5) / 10))))
+
+
+def _stream(found: Parts, job: str, after: str | None) -> Iterator[str]:
+    """The events of a job as text; the request's place among the held ones is free when it ends."""
+    try:
+        with found.announcements.watch(job) as changed:
+            while True:
+                for event in found.jobs.events(job, after):
+                    after = event.id
+                    yield _text(event)
+                    if event.type in ("succeeded", "failed", "canceled"):
+                        return
+                if not changed.wait(_HEARTBEAT):
+                    yield ": still here\n\n"
+                changed.clear()
+    finally:
+        found.held.release()
+
+
+def _text(event: Event) -> str:
+    return f"id: {event.id}\nevent: {event.type}\ndata: {event.data.decode()}\n\n"

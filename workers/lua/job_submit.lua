@@ -1,0 +1,16 @@
+-- Accept a job.
+-- KEYS: job, index, due, events, waiting      ARGV: id, spec, most waiting, due (ms from now)
+-- Returns {created (us)}, or nothing when too many wait.
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  if redis.call('INCR', KEYS[5]) > tonumber(ARGV[3]) then
+    redis.call('DECR', KEYS[5])
+    return false
+  end
+  local time = redis.call('TIME')
+  local now = time[1] * 1000000 + time[2]
+  redis.call('HSET', KEYS[1], 'spec', ARGV[2], 'status', 'queued', 'created', now, 'fence', 0, 'attempts', 0)
+  redis.call('ZADD', KEYS[2], 0, ARGV[1])
+  redis.call('ZADD', KEYS[3], math.floor(now / 1000) + ARGV[4], ARGV[1])
+  redis.call('XADD', KEYS[4], '*', 'type', 'queued', 'data', '{}')
+end
+return {tonumber(redis.call('HGET', KEYS[1], 'created'))}
