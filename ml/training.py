@@ -23,7 +23,7 @@ from ml import networks
 from ml.augmentation import augment
 from ml.datasets import CLASSES, Dataset, subset
 from ml.evaluation import accuracy, negative_log_likelihood
-from ml.spec import TrainingSpec
+from ml.spec import InvalidSpec, TrainingSpec
 
 Floats = NDArray[np.float32]
 
@@ -294,7 +294,7 @@ class _Run:
         """Go back to where a checkpoint was taken. Raises WrongCheckpoint."""
         with np.load(io.BytesIO(checkpoint), allow_pickle=False) as arrays:
             state = json.loads(str(arrays["state"]))
-            if state["run"] != self._identity():
+            if not self._is_of_this_run(state["run"]):
                 raise WrongCheckpoint("This checkpoint was taken with another training spec or other data.")
             for index, variable in enumerate(self._variables()):
                 variable.assign(arrays[f"variable_{index}"])
@@ -306,6 +306,14 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         data = [self.training.digest, self.validation.digest]
         return json.loads(json.dumps({"spec": self.spec.to_dict(), "data": data}))  # type: ignore[no-any-return]
+
+    def _is_of_this_run(self, identity: dict[str, Any]) -> bool:
+        try:
+            # A field that an earlier release did not have has its default.
+            spec = TrainingSpec.from_dict(identity["spec"])
+        except InvalidSpec:
+            return False
+        return spec == self.spec and identity["data"] == self._identity()["data"]
 
     def _variables(self) -> list[keras.Variable]:
         # Batch statistics and the seeds of layers such as dropout are among the model's own.
