@@ -6,11 +6,9 @@ import threading
 from typing import Any
 
 import orjson
-from flask import Flask, Request
+from flask import Flask
 from flask.json.provider import JSONProvider
 from redis import Redis
-from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
 
 from api import batches, errors, health, models, pages, predictions, training_jobs
 from api.parts import Parts
@@ -44,20 +42,6 @@ class _OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-class _Parser(FlaskParser):
-    """Bodies are JSON and say so; fields and query parameters that nobody knows are errors, as they are mistakes."""
-
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": "raise"}
-
-    def load_json(self, req: Request, schema: Any) -> Any:
-        if not req.is_json:
-            raise UnsupportedMediaType()
-        try:
-            return orjson.loads(req.get_data(cache=False))
-        except orjson.JSONDecodeError as invalid:
-            return self._handle_invalid_json_error(invalid, req)
-
-
 def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     """The web application. Connects to Redis when it is first asked for something."""
     app = Flask("api", static_folder=None)
@@ -70,7 +54,6 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     api = errors.Api(app, spec_kwargs={"info": {"description": _DESCRIPTION, "license": {"name": "MIT"}}})
     api.spec.components.schema("BatchItem", schema=BatchItemSchema)
     for blueprint in V1:
-        blueprint.ARGUMENTS_PARSER = _Parser()
         api.register_blueprint(blueprint, url_prefix="/v1")
     api.register_blueprint(health.blueprint)
     app.register_blueprint(pages.blueprint)

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 from flask import Response, abort, request
-from flask_smorest import Blueprint
 
 from api import responses
+from api.blueprints import Blueprint
 from api.errors import problem
 from api.parts import parts
 from api.predictions import read_item, result

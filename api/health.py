@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from flask import Response
-from flask_smorest import Blueprint
 from redis import RedisError
 
 from api import responses
+from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
 from api.schemas import LiveSchema, ProblemSchema, ReadySchema

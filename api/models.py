@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from api import responses
+from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import (
     AliasPageSchema, AliasRequestSchema, AliasSchema, ModelCardSchema, ModelPageArgumentsSchema, ModelPageSchema,

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from flask import Response, abort
-from flask_smorest import Blueprint
 
 from api import responses
+from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
 from ml.images import CLASS_NAMES, InvalidImage, read_image, render_preview

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, abort, request
-from flask_smorest import Blueprint
 
 from api import responses
+from api.blueprints import Blueprint
 from api.errors import problem
 from api.parts import Parts, parts
 from api.schemas import PageArgumentsSchema, TrainingJobPageSchema, TrainingJobRequestSchema, TrainingJobSchema
