@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import orjson
 from celery import Celery
+from redis import RedisError
 
 from ml.registry import Registry
 from ml.runtime import Classifier, Predictions
@@ -45,6 +46,8 @@ class Inference:
                 try:
                     self._answer(piece, taken)
                     return
+                except RedisError:
+                    raise  # no picture is to blame; the sweep sends the slice again
                 except Exception as failed:
                     _log.exception("%s failed as a batch and is tried picture by picture: %s", piece, failed)
             self._answer_singly(piece, taken)
@@ -88,6 +91,8 @@ class Inference:
                     raise RuntimeError(f"its worker died {attempt - 1} times")
                 one = Taken(attempt, taken.version, taken.created, taken.now, [place], [pixels])
                 self._answer(piece, one)
+            except RedisError:
+                raise
             except Exception as failed:
                 _log.exception("place %d of %s fails", place, piece)
                 detail = f"The picture could not be classified ({failed}). Send it again; if it fails again, report it."
