@@ -4,6 +4,7 @@ A version is published only when its files answer alike on real images, so that 
 """
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -29,6 +30,8 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 KERAS, FLOAT32, INT8 = "model.keras", "model.tflite", "model.int8.tflite"
+
+_log = logging.getLogger(__name__)
 
 # Largest difference of a logit between Keras and LiteRT in float32, relative to the largest logit.
 FLOAT32_TOLERANCE: Final = 1e-4
@@ -91,24 +94,34 @@ def package(trained: Trained, spec: TrainingSpec, data: Split, dataset: str = "f
 def _choose_files(model: keras.Model, data: Split) -> tuple[dict[str, bytes], dict[str, Any]]:
     images, labels = data.validation.images, data.validation.labels
     keras_file, reloaded = _keras_file(model)
-    float32, int8 = to_litert(reloaded), to_litert_int8(reloaded, data.training.images)
+    float32, int8 = to_litert(reloaded), _int8_if_possible(reloaded, data)
     expected, found = predict_logits(model, images), litert_logits(float32, images)
     difference = float(np.abs(expected - found).max())
     if difference > FLOAT32_TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ExportFailed(f"Keras and LiteRT differ by {difference:.2g} in a logit of the validation images.")
-    accuracies = {
-        FLOAT32: evaluation.accuracy(found, labels),
-        INT8: evaluation.accuracy(litert_logits(int8, images), labels),
-    }
+    accuracies = {FLOAT32: evaluation.accuracy(found, labels)}
     files = {KERAS: keras_file, FLOAT32: float32}
-    keep_int8 = accuracies[FLOAT32] - accuracies[INT8] <= INT8_ACCURACY_LOSS
-    if keep_int8:
-        files[INT8] = int8
+    served = FLOAT32
+    if int8 is not None:
+        content, logits = int8
+        accuracies[INT8] = evaluation.accuracy(logits, labels)
+        if accuracies[FLOAT32] - accuracies[INT8] <= INT8_ACCURACY_LOSS:
+            files[INT8], served = content, INT8
     return files, {
-        "artifact": INT8 if keep_int8 else FLOAT32,
+        "artifact": served,
         "largest_logit_difference": difference,
         "validation_accuracy": accuracies,
     }
+
+
+def _int8_if_possible(model: keras.Model, data: Split) -> tuple[bytes, Floats] | None:
+    """The int8 file and its logits of the validation images; nothing for weights too wild to be quantized."""
+    try:
+        content = to_litert_int8(model, data.training.images)
+        return content, litert_logits(content, data.validation.images)
+    except (ExportFailed, RuntimeError) as error:
+        _log.warning("no int8 file: %s", error)
+        return None
 
 
 def _keras_file(model: keras.Model) -> tuple[bytes, keras.Model]:
