@@ -1,7 +1,6 @@
 """Fixtures that need more than one folder of tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis

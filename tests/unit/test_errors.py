@@ -150,7 +150,7 @@ def test_a_batch_that_cannot_be_processed_is_a_422_document(client: FlaskClient,
 
 @pytest.mark.parametrize("query, pointer", [
     ("limit=0", "?limit"), ("limit=101", "?limit"), ("limit=x", "?limit"), ("cursor=x", "?cursor"),
-    ("cursor=", "?cursor"), ("sort=asc", "?sort"), ("cursor=01KBQ8Z6J0V6M3Y8F5W2T4N7RC%0A", "?cursor"),
+    ("cursor=", "?cursor"), ("sort=asc", "?sort"),
 ])  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/predictions", "/v1/batches"])
 def test_a_query_that_nobody_understands_is_a_422_document(
@@ -166,7 +166,8 @@ ULID = "01KBQ8Z6J0V6M3Y8F5W2T4N7RC"
     ("POST", "/v1/predictions", {"image": IMAGE}), ("POST", "/v1/batches", {"images": [IMAGE]}),
     ("GET", f"/v1/predictions/pred_{ULID}", None), ("DELETE", f"/v1/predictions/pred_{ULID}", None),
     ("GET", "/v1/predictions", None), ("GET", "/v1/batches", None), ("GET", f"/v1/batches/batch_{ULID[:-2]}00", None),
-    ("POST", f"/v1/batches/batch_{ULID[:-2]}00/cancel", None), ("GET", f"/v1/batches/batch_{ULID[:-2]}00/results", None),
+    ("POST", f"/v1/batches/batch_{ULID[:-2]}00/cancel", None),
+    ("GET", f"/v1/batches/batch_{ULID[:-2]}00/results", None),
     ("GET", "/v1/models", None), ("GET", "/v1/aliases", None), ("GET", "/v1/aliases/production/history", None),
 ])  # fmt: skip
 def test_while_redis_is_away_the_answer_is_503_and_says_when_to_try_again(

@@ -1,7 +1,7 @@
 """Ids lead to records, sort by creation time, and nothing else passes for one."""
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,11 +32,9 @@ def test_split_finds_the_group_and_place_of_every_id() -> None:
 
 def test_threads_never_get_the_same_id() -> None:
     made: list[str] = []
-    threads = [threading.Thread(target=lambda: made.extend(ids.new_group("pred") for _ in range(500))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(lambda: made.extend(ids.new_group("pred") for _ in range(500)))
 
     assert len(set(made)) == 4000
 

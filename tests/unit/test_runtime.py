@@ -105,5 +105,3 @@ def test_both_shipped_artifacts_agree() -> None:
     )
 
     np.testing.assert_allclose(exact, small, atol=0.1)
-
-

@@ -24,7 +24,8 @@ def test_variables_of_others_are_ignored() -> None:
 
 
 def test_settings_are_read_as_the_type_of_their_default() -> None:
-    read = Settings.from_env({"PORT": "8123", "HEMLINE_LINGER": "0.5", "HEMLINE_HOME": "/srv/hem", "HEMLINE_HOST": "::"})
+    given = {"PORT": "8123", "HEMLINE_LINGER": "0.5", "HEMLINE_HOME": "/srv/hem", "HEMLINE_HOST": "::"}
+    read = Settings.from_env(given)
 
     assert (read.port, read.linger, read.home, read.host) == (8123, 0.5, Path("/srv/hem"), "::")
 
