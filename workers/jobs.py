@@ -7,21 +7,26 @@ counts any more. Times are microseconds of Redis' clock.
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple, Self
 
 import orjson
-from redis import Redis
+from redis import Redis, RedisError
 
 from settings import Settings
 from workers import ids
 
 # A job that waits is looked at this often (ms), in case its message was lost.
 _PATIENCE = 30_000
+_BEATS_PER_LEASE = 5
+_log = logging.getLogger(__name__)
 
 
 class JobState(StrEnum):
@@ -120,12 +125,30 @@ class JobStore:
         fields: dict[Any, Any] = self._redis.hgetall(_key(job))
         return _job(job, {name.decode(): value for name, value in fields.items()}) if fields else None
 
+    def find(self, jobs: Sequence[str]) -> list[Job]:
+        """Jobs as they stand, in this order; those that there are none of are left out."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                pipe.hgetall(_key(job))
+            records: list[dict[bytes, bytes]] = pipe.execute()
+        found = zip(jobs, records, strict=True)
+        return [_job(job, {name.decode(): value for name, value in fields.items()}) for job, fields in found if fields]
+
     def page(self, cursor: str | None, limit: int) -> tuple[list[Job], str | None]:
         """Jobs, newest first, that come after a cursor (the ULID of the last one seen); and the next cursor."""
         high = f"({self._kind}_{cursor}" if cursor else "+"
         names: list[Any] = self._redis.zrevrangebylex(self._index, high, "-", start=0, num=limit + 1)
-        jobs = [found for name in names[:limit] if (found := self.get(name.decode()))]
-        return jobs, names[limit - 1].decode().partition("_")[2] if len(names) > limit else None
+        jobs = [name.decode() for name in names[:limit]]
+        return self.find(jobs), jobs[-1].partition("_")[2] if len(names) > limit else None
+
+    def open_jobs(self) -> dict[str, dict[str, Any]]:
+        """The specs of all jobs that wait or run, by id."""
+        names: list[Any] = self._redis.zrange(self._due, 0, -1)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hget(_key(name.decode()), "spec")
+            specs = pipe.execute()
+        return {name.decode(): orjson.loads(spec) for name, spec in zip(names, specs, strict=True) if spec}
 
     def cancel(self, job: str) -> JobState | None:
         """Cancel a job that waits, ask a running one to end. Returns its state before, or nothing."""
@@ -154,6 +177,28 @@ class JobStore:
         if answer == b"lost":
             raise LeaseLost(lease.job)
         return bool(answer == b"cancel")
+
+    @contextmanager
+    def kept(self, lease: Lease) -> Iterator[None]:
+        """Keep a lease alive while the block lasts, however long a step takes."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(self._lease / 1000 / _BEATS_PER_LEASE):
+                try:
+                    self.update(lease)
+                except LeaseLost:
+                    return  # the work itself finds out at its next report
+                except RedisError as away:
+                    _log.warning("%s: Redis is away (%s)", lease.job, away)
+
+        thread = threading.Thread(target=beat, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def cancel_requested(self, job: str) -> bool:
         """Whether a running job was asked to end. Cheap enough for every step."""

@@ -9,8 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from ml.training import Epoch, Progress
 
 _REPORT_EVERY = 0.5  # seconds between two reports of progress
-_BEATS_PER_LEASE = 5
 _log = logging.getLogger(__name__)
 
 
@@ -44,14 +42,13 @@ class Training:
 
     def __init__(
         self, jobs: JobStore, registry: Registry, artifacts: Artifacts, datasets: DatasetStore, celery: Celery, *,
-        lease: float, checkpoint_seconds: float, load_official: Callable[[], Split],
+        checkpoint_seconds: float, load_official: Callable[[], Split],
     ) -> None:
         self._jobs = jobs
         self._registry = registry
         self._artifacts = artifacts
         self._datasets = datasets
         self._celery = celery
-        self._beat = lease / _BEATS_PER_LEASE
         self._checkpoint_seconds = checkpoint_seconds
         self._load_official = load_official
         self._ending = threading.Event()
@@ -73,7 +70,7 @@ class Training:
             return
         self._busy = True
         try:
-            with self._kept(lease):
+            with self._jobs.kept(lease):
                 self._work(lease)
         except LeaseLost:
             _log.warning("%s: another worker has taken over, or it has ended", job)
@@ -122,7 +119,7 @@ class Training:
         job = self._jobs.get(lease.job)
         assert job is not None
         spec = TrainingSpec.from_dict(job.spec["training"])
-        data = self._data(job.spec["dataset"])
+        data = self.data(job.spec["dataset"])
         base = self._base(job.spec.get("base_version"))
         reporter = _Reporter(self._jobs, lease)
         _log.info("%s trains %s on %s, attempt %d", lease.job, spec.network, job.spec["dataset"], job.attempts)
@@ -199,7 +196,8 @@ class Training:
         self._registry.point(PRODUCTION, version, by=lease.job)
         return True
 
-    def _data(self, dataset: str) -> Split:
+    def data(self, dataset: str) -> Split:
+        """The parts of a data set. Raises UnknownDataset, DatasetError."""
         return self._load_official() if dataset == FASHION_MNIST else split_in_three(self._datasets.load(dataset))
 
     def _base(self, version: str | None) -> bytes | None:
@@ -210,28 +208,6 @@ class Training:
             return self._artifacts.get(_checkpoint_key(job))
         except ArtifactNotFound:
             return None
-
-    @contextmanager
-    def _kept(self, lease: Lease) -> Iterator[None]:
-        """Keep a lease alive while the block lasts, however long a step takes."""
-        over = threading.Event()
-
-        def beat() -> None:
-            while not over.wait(self._beat):
-                try:
-                    self._jobs.update(lease)
-                except LeaseLost:
-                    return  # the work itself finds out at its next report
-                except RedisError as away:
-                    _log.warning("%s: Redis is away (%s)", lease.job, away)
-
-        thread = threading.Thread(target=beat, name="lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
 
 class _Reporter:

@@ -27,7 +27,7 @@ def build(settings: Settings) -> Celery:
     jobs = JobStore.training(redis, settings)
     work = training.Training(
         jobs, Registry(artifacts, RedisIndex(redis)), artifacts, DatasetStore(artifacts), celery,
-        lease=settings.job_lease, checkpoint_seconds=settings.checkpoint_seconds,
+        checkpoint_seconds=settings.checkpoint_seconds,
         load_official=training.official_data(settings.data_dir, settings.home / "data"),
     )  # fmt: skip
     heartbeat = Heartbeat(redis, TRAINING, work.idle_for)
