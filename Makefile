@@ -40,6 +40,10 @@ lint: $(VENV)/dev.done ## flake8, the dependency rule, types
 contract-test: $(VENV)/dev.done ## Let schemathesis try the running service, with every check
 	$(BIN)/schemathesis run --wait-for-schema 60 http://127.0.0.1:$${PORT:-8000}/openapi.json
 
+.PHONY: survival-test
+survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs
+	$(BIN)/python -m pytest tests/integration/test_training_jobs.py
+
 .PHONY: check
 check: lint test openapi-check lock-check ## All that CI runs
 
@@ -56,6 +60,10 @@ openapi: $(VENV)/dev.done ## Write openapi/openapi.json from the code
 .PHONY: openapi-check
 openapi-check: $(VENV)/dev.done ## Fail when openapi/openapi.json is stale
 	$(BIN)/python -m api | diff -u openapi/openapi.json - || (echo "Stale: run make openapi"; exit 1)
+
+.PHONY: screenshot
+screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console, with the service running
+	$(BIN)/python tests/e2e/screenshot.py docs/console.png
 
 .PHONY: lock
 lock: $(VENV)/dev.done ## Write the lock files from requirements/*.in, newest versions
