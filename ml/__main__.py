@@ -84,7 +84,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=f"({default})")
         else:
             parser.add_argument(flag, type=type(default), help=f"({default})")
-    parser.add_argument("--spec", type=Path, metavar="FILE", help="a training spec in JSON; options override it")
+    parser.add_argument(
+        "--spec", type=Path, metavar="FILE", help="a training spec in JSON, or a list of stages; options override it"
+    )
     parser.add_argument("--shipped", metavar="NAME", help="train ml/shipped/NAME anew, from its spec.json")
     parser.add_argument("--data", type=Path, help="a .csv, IDX or .zip file with labels (Fashion-MNIST)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files there instead of publishing a version")
@@ -94,18 +96,25 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def train(options: argparse.Namespace, settings: Settings) -> None:
     """Train as the options say, then publish a version or write a folder."""
-    spec, out = _spec(options), options.out
+    specs, out = _specs(options), options.out
     if options.shipped:
         out = SHIPPED / options.shipped
     data = _training_data(options.data, settings)
     # Only this command needs TensorFlow, which takes seconds to load.
-    from ml.export import ExportFailed, package
-    from ml.training import TrainingDiverged, WrongCheckpoint
+    from ml.export import ExportFailed, Stage, package, to_keras
+    from ml.training import TrainingDiverged, WrongBase, WrongCheckpoint
 
+    earlier: list[Stage] = []
+    base: bytes | None = None
     try:
-        trained = _train(spec, data, options.checkpoint)
-        made = package(trained, spec, data, options.data.name if options.data else "fashion-mnist")
-    except (ExportFailed, TrainingDiverged, WrongCheckpoint) as error:
+        for number, spec in enumerate(specs[:-1], 1):
+            print(f"stage {number} of {len(specs)}", flush=True)
+            trained = _train(spec, data, _numbered(options.checkpoint, number), base)
+            earlier.append(Stage(spec, trained.history))
+            base = to_keras(trained.model)
+        trained = _train(specs[-1], data, options.checkpoint, base)
+        made = package(trained, specs[-1], data, options.data.name if options.data else "fashion-mnist", earlier)
+    except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
     if out is None:
         where = open_local(open_artifacts(settings.artifacts())).publish(made.files, made.card)
@@ -116,15 +125,23 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     print(f"{where}: {test['accuracy']:.2%} of {test['images']:,} test images, by {made.card['serving']['artifact']}.")
 
 
-def _spec(options: argparse.Namespace) -> TrainingSpec:
+def _specs(options: argparse.Namespace) -> list[TrainingSpec]:
     path = SHIPPED / options.shipped / "spec.json" if options.shipped else options.spec
     try:
-        values: dict[str, Any] = json.loads(path.read_bytes()) if path else {}
+        values: Any = json.loads(path.read_bytes()) if path else {}
     except ValueError as error:
         raise CommandFailed(f"{path} is not JSON: {error}.") from error
+    stages = values if isinstance(values, list) else [values]
+    if not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise CommandFailed(f"{path} must hold an object, or a list of objects for stages that follow each other.")
     given = {each.name: getattr(options, each.name) for each in fields(TrainingSpec)}
     given["hyperparameters"] = dict(map(_pair, given["hyperparameters"] or ())) or None
-    return TrainingSpec.from_dict(values | {name: value for name, value in given.items() if value is not None})
+    overrides = {name: value for name, value in given.items() if value is not None}
+    return [TrainingSpec.from_dict(stage | overrides) for stage in stages]
+
+
+def _numbered(path: Path | None, number: int) -> Path | None:
+    return path and path.with_stem(f"{path.stem}-{number}")
 
 
 def _pair(text: str) -> tuple[str, int | float]:
@@ -154,7 +171,7 @@ def _labelled(path: Path) -> Dataset:
     return Dataset(images, labels)
 
 
-def _train(spec: TrainingSpec, data: Split, checkpoint: Path | None) -> Any:
+def _train(spec: TrainingSpec, data: Split, checkpoint: Path | None, base: bytes | None) -> Any:
     from tqdm import tqdm
 
     from ml.training import Epoch, Progress, train as run
@@ -185,7 +202,8 @@ def _train(spec: TrainingSpec, data: Split, checkpoint: Path | None) -> Any:
     with bar:
         return run(
             spec, data.training, data.validation,
-            resume=resume, on_step=on_step, on_epoch=on_epoch, on_checkpoint=on_checkpoint if checkpoint else None,
+            base=base, resume=resume,
+            on_step=on_step, on_epoch=on_epoch, on_checkpoint=on_checkpoint if checkpoint else None,
         )
 
 

@@ -6,7 +6,7 @@ A version is published only when its files answer alike on real images, so that 
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from ml import evaluation, networks
 from ml.datasets import Split
 from ml.images import CLASS_NAMES
 from ml.spec import TrainingSpec
-from ml.training import Trained, predict_logits
+from ml.training import Epoch, Trained, predict_logits
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -55,7 +55,21 @@ class Package:
     card: Mapping[str, Any]
 
 
-def package(trained: Trained, spec: TrainingSpec, data: Split, dataset: str = "fashion-mnist") -> Package:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An earlier run, from whose weights the next one started."""
+
+    spec: TrainingSpec
+    history: Sequence[Epoch]
+
+
+def package(
+    trained: Trained,
+    spec: TrainingSpec,
+    data: Split,
+    dataset: str = "fashion-mnist",
+    earlier: Sequence[Stage] = (),
+) -> Package:
     """Export a trained model and write its card. Raises ExportFailed.
 
     Which file is served is chosen on validation images, on which temperature and novelty are fitted too; the test
@@ -79,8 +93,12 @@ def package(trained: Trained, spec: TrainingSpec, data: Split, dataset: str = "f
             for name, part in (("training", data.training), ("validation", data.validation), ("test", data.test))
         },
         "training_spec": spec.to_dict(),
-        "training_seconds": round(sum(row.seconds for row in trained.history), 1),
         "history": [asdict(row) for row in trained.history],
+        "earlier_stages": [
+            {"training_spec": stage.spec.to_dict(), "history": [asdict(row) for row in stage.history]}
+            for stage in earlier
+        ],
+        "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
         "metrics": {
             "validation": evaluation.metrics(logits, data.validation.labels, temperature),
             "test": test,
@@ -91,9 +109,14 @@ def package(trained: Trained, spec: TrainingSpec, data: Split, dataset: str = "f
     return Package(files, card)
 
 
+def _seconds(history: Sequence[Epoch]) -> float:
+    return sum(row.seconds for row in history)
+
+
 def _choose_files(model: keras.Model, data: Split) -> tuple[dict[str, bytes], dict[str, Any]]:
     images, labels = data.validation.images, data.validation.labels
-    keras_file, reloaded = _keras_file(model)
+    keras_file = to_keras(model)
+    reloaded = load_keras(keras_file)
     float32, int8 = to_litert(reloaded), _int8_if_possible(reloaded, data)
     expected, found = predict_logits(model, images), litert_logits(float32, images)
     difference = float(np.abs(expected - found).max())
@@ -124,14 +147,22 @@ def _int8_if_possible(model: keras.Model, data: Split) -> tuple[bytes, Floats] |
         return None
 
 
-def _keras_file(model: keras.Model) -> tuple[bytes, keras.Model]:
+def to_keras(model: keras.Model) -> bytes:
+    """A .keras file without the optimizer, whose state doubles the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, KERAS)
-        # Without the optimizer, whose state doubles the file; the reloaded model is what users will have.
         plain = model.__class__.from_config(model.get_config())
         plain.set_weights(model.get_weights())
         plain.save(path)
-        return path.read_bytes(), keras.models.load_model(path, compile=False)
+        return path.read_bytes()
+
+
+def load_keras(content: bytes) -> keras.Model:
+    """The model of a .keras file, ready to predict."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, KERAS)
+        path.write_bytes(content)
+        return keras.models.load_model(path, compile=False)
 
 
 def to_litert(model: keras.Model) -> bytes:

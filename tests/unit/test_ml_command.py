@@ -59,6 +59,19 @@ def test_train_writes_a_folder_and_goes_on_from_a_checkpoint(
     assert main(["evaluate", "--model", str(tmp_path / "m"), "--data", IMAGES]) == 0
 
 
+def test_stages_follow_each_other_from_the_weights_of_the_one_before(tmp_path: Path) -> None:
+    spec, out, run = tmp_path / "spec.json", tmp_path / "m", tmp_path / "run.npz"
+    spec.write_text(json.dumps([{"seed": 1}, {"seed": 2, "warmup": 0.0, "learning_rate": 1e-6}]))
+    assert main(["train", *TINY, "--spec", str(spec), "--out", str(out), "--checkpoint", str(run)]) == 0
+    card = json.loads((out / "card.json").read_text())
+    assert card["training_spec"]["seed"] == 2
+    (earlier,) = card["earlier_stages"]
+    assert earlier["training_spec"]["seed"] == 1
+    # So low a rate changes next to nothing.
+    assert card["history"][0]["val_loss"] == pytest.approx(earlier["history"][0]["val_loss"], rel=0.05)
+    assert (tmp_path / "run-1.npz").is_file() and run.is_file()
+
+
 def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--data", str(SAMPLE / "t10k-images-idx3-ubyte.gz")]) == 0
     printed = capsys.readouterr().out
