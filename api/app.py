@@ -10,7 +10,7 @@ from flask import Flask
 from flask.json.provider import JSONProvider
 from redis import Redis
 
-from api import batches, errors, health, models, pages, predictions, training_jobs
+from api import batches, datasets, errors, health, models, pages, predictions, training_jobs
 from api.parts import Parts
 from api.schemas import BatchItemSchema
 from ml.artifacts import open_artifacts
@@ -25,7 +25,8 @@ from workers.groups import Groups
 from workers.jobs import JobStore
 from workers.queue import PredictionQueue
 
-V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, models.blueprint, models.aliases)
+V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, models.blueprint, models.aliases,
+      datasets.blueprint)  # fmt: skip
 
 _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
 

@@ -6,7 +6,8 @@ from base64 import b64encode
 from importlib.resources import files
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from flask_smorest.fields import Upload
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from ml import networks
 from ml.images import CLASS_NAMES
@@ -427,6 +428,58 @@ class MovePageSchema(AnswerSchema):
     """The moves of an alias, newest first."""
 
     items = _many(MoveSchema, "The moves.", required=True)
+
+
+def _file(description: str) -> Upload:
+    def check(value: Any) -> None:
+        if isinstance(value, str):
+            raise ValidationError("Send it as a file: this part of the form has no file name.")
+
+    return Upload(validate=check, metadata={"description": description})
+
+
+class DatasetUploadSchema(Schema):
+    """A data set: either `file`, or `images` and `labels`."""
+
+    file = _file(
+        "A CSV of 785 columns (label, then 784 pixels; a header is allowed), or a ZIP of pictures in folders named by class "
+        "(`Coat`, `t-shirt-top`) or by label (`4`)."
+    )
+    images = _file("28x28 pictures as IDX, gzipped or not. Send `labels` with it.")
+    labels = _file("Their labels as IDX, gzipped or not.")
+    name = _string("What to call it.", "autumn-returns", validate=validate.Length(1, 100))
+    description = _string("Your own words.", "Photographed in our warehouse.", validate=validate.Length(max=500))
+
+    @validates_schema(skip_on_field_errors=True)
+    def _one_form(self, data: dict[str, Any], **_: Any) -> None:
+        given = {"file", "images", "labels"} & set(data)
+        if not given:
+            raise ValidationError("Send a CSV or a ZIP file as `file`, or an IDX pair as `images` and `labels`.", "file")
+        if "file" in given and len(given) > 1:
+            raise ValidationError("Send either `file`, or `images` and `labels`.", "file")
+        for missing in {"images", "labels"} - given if "file" not in given else ():
+            raise ValidationError("`images` and `labels` go together: send this one too.", missing)
+
+
+class DatasetSchema(AnswerSchema):
+    """A data set of labelled pictures."""
+
+    id = _string("Opaque; sorts by creation time. Training jobs take it as `dataset`.", "ds_01KBQ8Z6J0V6M3Y8F5W2T4N700", required=True)
+    created_at = fields.String(required=True, metadata={
+        "description": "When it was stored.", "format": "date-time", "example": "2026-01-31T12:00:00.123Z"})
+    name = _string("As it was given.", "autumn-returns")
+    description = _string("As it was given.", "Photographed in our warehouse.")
+    items = _integer("How many pictures.", 1200, required=True)
+    classes = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True, metadata={
+        "description": "How many pictures of each class.", "example": {name: 120 for name in CLASS_NAMES}})
+    sha256 = _string("Digest (hex) over all pixels, then all labels, in the order of the file.", "9f2c" * 16, required=True)
+
+
+class DatasetPageSchema(AnswerSchema):
+    """Data sets, newest first."""
+
+    items = _many(DatasetSchema, "The data sets.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
 
 
 class LiveSchema(AnswerSchema):

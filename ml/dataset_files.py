@@ -4,6 +4,7 @@ They come from strangers, so nothing in a file is believed before it is checked,
 """
 
 import gzip
+import io
 import itertools
 import struct
 import zipfile
@@ -25,6 +26,19 @@ SIDE: Final = 28
 PIXELS: Final = SIDE * SIDE
 MAX_ITEMS: Final = 1_000_000
 MAX_PICTURE_BYTES: Final = 32 * 1024 * 1024
+
+# What the standard library raises for a ZIP file that is broken in one way or another.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError, OSError)
+
+# What a ZIP file may cost. Its directory takes a kilobyte of memory an entry, and a picture of a single colour shrinks
+# so well that only the number of pixels tells how long it takes to read: a second for 80 million, at worst.
+MAX_ENTRIES: Final = 100_000
+MAX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
+MAX_PIXELS_TOGETHER: Final = 40_000_000_000
+_ZIP_ENTRY = b"PK\1\2"  # with which each entry of the directory starts
+_BLOCK = 1024 * 1024
+# The longest line of a CSV file; 785 numbers with all the digits that anybody writes take a quarter of it.
+_LONGEST_LINE = 64 * 1024
 
 
 class DatasetError(ValueError):
@@ -51,8 +65,8 @@ def read_file(path: Path) -> tuple[Images, Labels | None]:
         with path.open("rb") as source:
             return read_zip(source)
     if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            return read_csv(lines)
+        with path.open("rb") as source:
+            return read_csv_file(source)
     with path.open("rb") as source:
         images = read_idx_images(source)
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
@@ -109,6 +123,15 @@ def _parse_idx(content: bytes, dimensions: int) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
+def read_csv_file(source: IO[bytes], max_items: int = MAX_ITEMS) -> tuple[Images, Labels | None]:
+    """`read_csv` of a binary file, in UTF-8, whose lines may be of any length. Raises DatasetError as it does."""
+    text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="replace", newline="")
+    try:
+        return read_csv(iter(lambda: text.readline(_LONGEST_LINE), ""), max_items)
+    finally:
+        text.detach()  # or it would close what the caller opened
+
+
 def read_csv(lines: Iterable[str], max_items: int = MAX_ITEMS) -> tuple[Images, Labels | None]:
     """Images, and labels if the rows have them, from CSV lines: 785 columns (label, then pixels) or 784 (pixels).
 
@@ -123,20 +146,22 @@ def read_csv(lines: Iterable[str], max_items: int = MAX_ITEMS) -> tuple[Images, 
     if columns not in (PIXELS, PIXELS + 1):
         raise DatasetError(f"Row 1 has {columns} columns; expected {PIXELS} pixels, or a label and {PIXELS} pixels.")
     header = not any(_is_number(cell) for cell in first.lstrip("\ufeff").split(","))
-    number = 2 if header else 1
+    number = first_number = 2 if header else 1
     if not header:
         rows = itertools.chain([first.lstrip("\ufeff")], rows)
-    chunks: list[NDArray[np.uint8]] = []
-    while chunk := list(itertools.islice(rows, 1000)):
-        chunks.append(_parse_rows(chunk, number, columns))
+    images, labels = [], []
+    # Few rows at a time: a web process that reads a long file has to answer others in between.
+    while chunk := list(itertools.islice(rows, 250)):
+        values = _parse_rows(chunk, number, columns)
+        images.append(values[:, -PIXELS:])
+        labels.append(values[:, 0])
         number += len(chunk)
-        if sum(map(len, chunks)) > max_items:
+        if number - first_number > max_items:
             raise DatasetError(f"The CSV file has more than {max_items:,} rows.")
-    if not chunks or not sum(map(len, chunks)):
+    if not sum(map(len, labels)):
         raise DatasetError("The CSV file has a header but no rows.")
-    values = np.concatenate(chunks)
-    images = np.ascontiguousarray(values[:, -PIXELS:]).reshape(-1, SIDE, SIDE)
-    return images, values[:, 0].copy() if columns > PIXELS else None
+    together = np.concatenate(images).reshape(-1, SIDE, SIDE)
+    return together, np.concatenate(labels) if columns > PIXELS else None
 
 
 def _is_number(cell: str) -> bool:
@@ -144,7 +169,7 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # 1_0 is ten in Python only
 
 
 def _parse_rows(rows: list[str], first_number: int, columns: int) -> NDArray[np.uint8]:
@@ -180,49 +205,101 @@ def _parse_row(row: str, number: int, columns: int) -> list[int]:
     return values
 
 
-def read_zip(source: IO[bytes], max_items: int = MAX_ITEMS) -> tuple[Images, Labels]:
+def read_zip(
+    source: IO[bytes], max_items: int = MAX_ITEMS, max_pixels: int = 24_000_000, max_bytes: int = MAX_UNPACKED_BYTES
+) -> tuple[Images, Labels]:
     """Images and labels from a ZIP of pictures in folders named by class ("Coat", "T-shirt/top" as "t-shirt-top") or
     by label ("4"). Raises DatasetError that names the entry.
+
+    A picture may have `max_pixels`, and fewer the more there are: MAX_PIXELS_TOGETHER shared by all. Unpacked, the
+    pictures may have `max_bytes` together.
     """
+    _check_directory(source)
     try:
-        with zipfile.ZipFile(source) as archive:
-            entries = [entry for entry in archive.infolist() if _is_picture(entry)]
-            if not 0 < len(entries) <= max_items:
-                raise DatasetError(f"The ZIP file holds {len(entries):,} pictures; expected 1 to {max_items:,}.")
-            labels = np.array([_label_of(entry.filename) for entry in entries], np.uint8)
-            pixels = b"".join(_pixels_of(archive, entry) for entry in entries)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DatasetError(f"The ZIP file is damaged, encrypted or of an unknown kind: {error}.") from error
-    return np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE), labels
+        archive = zipfile.ZipFile(source)
+    except _DAMAGED as error:
+        raise DatasetError(f"The ZIP file is damaged or of an unknown kind: {error}.") from error
+    with archive:
+        entries = [entry for entry in archive.infolist() if _is_picture(entry)]
+        if not 0 < len(entries) <= max_items:
+            raise DatasetError(f"The ZIP file holds {len(entries):,} pictures; expected 1 to {max_items:,}.")
+        labels = np.array([_label_of(entry.filename) for entry in entries], np.uint8)
+        each = min(max_pixels, MAX_PIXELS_TOGETHER // len(entries))
+        return _read_pictures(archive, entries, each, max_bytes), labels
+
+
+def _check_directory(source: IO[bytes]) -> None:
+    """Refuse a ZIP file of so many entries that opening it takes too much memory. What it says of itself may be a lie,
+    so the entries are counted; one across two blocks may be missed, which does not matter.
+    """
+    source.seek(0)
+    found = sum(block.count(_ZIP_ENTRY) for block in iter(lambda: source.read(_BLOCK), b""))
+    if found > MAX_ENTRIES:
+        raise DatasetError(f"The ZIP file has {found:,} entries; at most {MAX_ENTRIES:,} are read. Send an IDX pair.")
+    source.seek(0)
 
 
 def _is_picture(entry: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(entry.filename).parts
+    parts = _path(entry.filename).parts
+    if not parts or entry.filename.endswith("/"):
+        return False
     # Finder and Explorer leave files of their own in archives.
-    return not entry.is_dir() and "__MACOSX" not in parts and not parts[-1].startswith(".") and parts[-1] != "Thumbs.db"
+    return "__MACOSX" not in parts and not parts[-1].startswith(".") and parts[-1] not in ("Thumbs.db", "desktop.ini")
+
+
+def _path(filename: str) -> PurePosixPath:
+    return PurePosixPath(filename.replace("\\", "/"))  # as some programs for Windows separate folders
 
 
 def _label_of(filename: str) -> int:
-    folder = PurePosixPath(filename).parent.name
-    name = _folder_name(folder)
-    names = [_folder_name(each) for each in CLASS_NAMES]
-    if name in names:
-        return names.index(name)
-    if name.isdecimal() and int(name) < CLASSES:
-        return int(name)
-    raise DatasetError(f"{filename}: its folder {folder!r} is no class; use {', '.join(names)}, or 0 to {CLASSES - 1}.")
+    folder = _path(filename).parent.name
+    label = _LABELS.get(_folder_name(folder))
+    if label is None:
+        known = ", ".join(map(_folder_name, CLASS_NAMES))
+        raise DatasetError(
+            f"{_shown(filename)}: its folder {_shown(folder)!r} is no class; use {known}, or 0 to {CLASSES - 1}."
+        )
+    return label
 
 
 def _folder_name(name: str) -> str:
     return name.strip().lower().replace("/", "-").replace(" ", "-").replace("_", "-")
 
 
-def _pixels_of(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    with archive.open(entry) as picture:
-        data = picture.read(MAX_PICTURE_BYTES + 1)
-    if len(data) > MAX_PICTURE_BYTES:
-        raise DatasetError(f"{entry.filename}: is larger than {MAX_PICTURE_BYTES:,} bytes.")
+_LABELS = {name: label for label, each in enumerate(CLASS_NAMES) for name in (_folder_name(each), str(label))}
+
+
+def _read_pictures(
+    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], max_pixels: int, max_bytes: int
+) -> Images:
+    pixels = np.empty((len(entries), PIXELS), np.uint8)
+    read = 0
+    for place, entry in enumerate(entries):
+        data = _unzipped(archive, entry)
+        read += len(data)
+        if read > max_bytes:
+            raise DatasetError(f"The pictures in the ZIP file have more than {max_bytes:,} bytes. Send smaller ones.")
+        try:
+            pixels[place] = np.frombuffer(read_image(data, max_pixels).pixels, np.uint8)
+        except InvalidImage as error:
+            raise DatasetError(f"{_shown(entry.filename)}: {error}") from error
+    return pixels.reshape(-1, SIDE, SIDE)
+
+
+def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    # The other methods can be asked to take gigabytes of memory, and nobody's pictures need them.
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DatasetError(f"{_shown(entry.filename)}: its compression is unusual. Pack it with deflate, or without.")
     try:
-        return read_image(data).pixels
-    except InvalidImage as error:
-        raise DatasetError(f"{entry.filename}: {error}") from error
+        with archive.open(entry) as picture:
+            data = picture.read(MAX_PICTURE_BYTES + 1)
+    except _DAMAGED as error:
+        raise DatasetError(f"{_shown(entry.filename)} is damaged or encrypted: {error}.") from error
+    if len(data) > MAX_PICTURE_BYTES:
+        raise DatasetError(f"{_shown(entry.filename)} is larger than {MAX_PICTURE_BYTES:,} bytes.")
+    return data
+
+
+def _shown(name: str) -> str:
+    """A name as far as it fits into a message."""
+    return name if len(name) <= 200 else f"{name[:200]}…"

@@ -1,0 +1,190 @@
+"""Data sets: labelled pictures of the users' own, to train on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import IO, Any, TypeVar
+
+import numpy as np
+from flask import Response, abort, request
+from marshmallow import ValidationError
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api import responses
+from api.blueprints import Blueprint
+from api.errors import PROBLEM_JSON, problem
+from api.parts import parts
+from api.schemas import DatasetPageSchema, DatasetSchema, DatasetUploadSchema, PageArgumentsSchema, ProblemSchema
+from ml import dataset_files
+from ml.datasets import PIXELS, Dataset, DatasetError
+from ml.images import CLASS_NAMES
+from settings import Settings
+from workers import ids
+from workers.datasets import DatasetInUse, Sheet, UnknownDataset
+
+blueprint = Blueprint("datasets", __name__, description="Labelled pictures to train on.")
+_ID = responses.path_id("dataset_id", "data set", "ds_01KBQ8Z6J0V6M3Y8F5W2T4N700")
+_UNPACKING = 4  # the pictures of a ZIP may unpack to so many times the largest upload
+
+# Uploads are read one at a time, so that a process needs the memory and the processor time of one.
+_one_upload = threading.Lock()
+
+
+T = TypeVar("T")
+
+
+@blueprint.post("/datasets")
+@blueprint.doc(operationId="createDataset", summary="Upload a data set", requestBody={
+    "required": True, "content": {"multipart/form-data": {"schema": DatasetUploadSchema}},
+})  # fmt: skip
+@blueprint.response(
+    201, DatasetSchema, headers={"Location": responses.CREATED_HEADERS["Location"]},
+    description="Checked, counted and stored.",
+)  # fmt: skip
+@responses.problems(blueprint, 422)
+@blueprint.alt_response(413, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The upload is too large.")
+@blueprint.alt_response(
+    415, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The body is not sent as a form with files."
+)
+def create_dataset() -> Response:
+    """Store labelled pictures to train on: one CSV or ZIP file, or a pair of IDX files.
+
+    Everything is checked before anything is stored, and an error says where: the row and column of a CSV file, the
+    entry of a ZIP file. Training sets a twelfth aside for validation and a twelfth for the test, so send at least 24
+    pictures of each class that the network is to learn.
+    """
+    settings = parts().settings
+    request.max_content_length = settings.max_dataset_bytes
+    if request.mimetype != "multipart/form-data":
+        return problem(415, "The body must be a form with files. Send it with Content-Type: multipart/form-data.")
+    try:
+        return _create(settings)
+    except RequestEntityTooLarge:
+        detail = f"The upload is larger than {settings.max_dataset_bytes} bytes, or one of its text fields than 500000."
+        return problem(413, f"{detail} Send fewer pictures at once, or an IDX pair packed with gzip.")
+    except ValidationError as invalid:
+        return problem(422, errors=[
+            {"pointer": f"#/{name}", "detail": text}
+            for name, texts in invalid.normalized_messages().items()  # type: ignore[no-untyped-call]
+            for text in texts
+        ])  # fmt: skip
+
+
+@blueprint.get("/datasets")
+@blueprint.doc(operationId="listDatasets", summary="List data sets")
+@blueprint.arguments(PageArgumentsSchema, location="query")
+@blueprint.response(200, DatasetPageSchema, headers={"Link": responses.LINK})
+@responses.problems(blueprint, 422)
+def list_datasets(query: dict[str, Any]) -> Response:
+    """All data sets of your own, newest first. `fashion-mnist`, which is always there, is not among them."""
+    found, next_cursor = parts().datasets.page(query["cursor"], query["limit"])
+    return responses.page((sheet for _, sheet in found), next_cursor)
+
+
+@blueprint.get("/datasets/<dataset_id>")
+@blueprint.doc(operationId="getDataset", parameters=[_ID, responses.IF_NONE_MATCH], summary="Get a data set")
+@blueprint.response(200, DatasetSchema, headers={"ETag": responses.ETAG})
+@blueprint.alt_response(304, description="It is as it was.", success=True)
+@responses.problems(blueprint, 404)
+def get_dataset(dataset_id: str) -> Response:
+    """How many pictures of each class there are, and their digest."""
+    try:
+        return responses.conditional(parts().datasets.sheet(dataset_id))
+    except UnknownDataset:
+        abort(404)
+
+
+@blueprint.delete("/datasets/<dataset_id>")
+@blueprint.doc(operationId="deleteDataset", parameters=[_ID], summary="Delete a data set")
+@blueprint.response(204, description="It is gone, with all its pictures.")
+@responses.problems(blueprint, 404, 409)
+def delete_dataset(dataset_id: str) -> Response:
+    """Delete a data set that no job waits for or works on. Models that were trained on it stay."""
+    try:
+        parts().datasets.delete(dataset_id, partial(_user, dataset_id))
+    except UnknownDataset:
+        abort(404)
+    except DatasetInUse as used:
+        return problem(409, str(used), kind="dataset-in-use")
+    return Response(status=204)
+
+
+def _create(settings: Settings) -> Response:
+    form = _form()
+    wait = responses.hold(settings.max_wait)
+    try:
+        if not _one_upload.acquire(timeout=wait):
+            return problem(503, "Another data set is being read. Try again after the time in Retry-After.", kind="busy",
+                           headers={"Retry-After": "30"})  # fmt: skip
+        try:
+            return _stored(_read(form, settings), form)
+        finally:
+            _one_upload.release()
+    finally:
+        responses.release(wait)
+
+
+def _form() -> dict[str, Any]:
+    """The fields of the upload. Raises ValidationError, RequestEntityTooLarge."""
+    fields = [*request.form.items(multi=True), *request.files.items(multi=True)]
+    names = [name for name, _ in fields]
+    if twice := {name: ["Send this field once."] for name in names if names.count(name) > 1}:
+        raise ValidationError(twice)
+    found: dict[str, Any] = DatasetUploadSchema().load(dict(fields))
+    return found
+
+
+def _read(form: dict[str, Any], settings: Settings) -> Dataset:
+    """The data set in an upload. Raises ValidationError."""
+    limit = settings.max_dataset_bytes // PIXELS
+    if "file" in form:
+        return Dataset(*_part(form, "file", lambda source: _read_file(source, limit, settings)))
+    images = _part(form, "images", lambda source: dataset_files.read_idx_images(source, limit))
+    labels = _part(form, "labels", lambda source: dataset_files.read_idx_labels(source, limit))
+    if not len(images):
+        raise ValidationError("There are no pictures in the file.", "images")
+    try:
+        return Dataset(images, labels)
+    except DatasetError as invalid:
+        raise ValidationError(str(invalid), "labels") from invalid
+
+
+def _part(form: dict[str, Any], name: str, read: Callable[[IO[bytes]], T]) -> T:
+    upload: FileStorage = form[name]
+    try:
+        return read(upload.stream)
+    except DatasetError as invalid:
+        raise ValidationError(str(invalid), name) from invalid
+
+
+def _read_file(source: IO[bytes], limit: int, settings: Settings) -> tuple[Any, Any]:
+    """Images and labels of a CSV or a ZIP file, told apart by how they begin. Raises DatasetError."""
+    start = source.read(4)
+    source.seek(0)
+    if start.startswith(b"PK"):
+        return dataset_files.read_zip(source, limit, settings.max_pixels, _UNPACKING * settings.max_dataset_bytes)
+    if start.startswith((b"\x1f\x8b", b"\0\0\x08")):
+        raise DatasetError("This is an IDX or a gzip file. Send an IDX pair as `images` and `labels`; unpack a CSV.")
+    images, labels = dataset_files.read_csv_file(source, limit)
+    if labels is None:
+        raise DatasetError(f"The rows have no labels. Put the label, 0 to 9, before the {PIXELS} pixels of each row.")
+    return images, labels
+
+
+def _stored(data: Dataset, form: dict[str, Any]) -> Response:
+    name = ids.join(ids.new_group("ds"))
+    counts = np.bincount(data.labels, minlength=len(CLASS_NAMES)).tolist()
+    sheet: Sheet = {"id": name, "created_at": responses.timestamp(time.time_ns() // 1000)}
+    sheet |= {field: form[field] for field in ("name", "description") if field in form}
+    sheet |= {"items": len(data), "classes": dict(zip(CLASS_NAMES, counts, strict=True)), "sha256": data.digest}
+    parts().datasets.put(name, data, sheet)
+    return responses.json(sheet, 201, {"Location": f"/v1/datasets/{name}"})
+
+
+def _user(dataset: str) -> str | None:
+    """A job that waits or runs and uses a data set."""
+    return next((job for job, spec in parts().jobs.open_jobs().items() if spec.get("dataset") == dataset), None)
