@@ -10,7 +10,7 @@ import flask_smorest
 import orjson
 from flask import Request
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 
 class _Parser(FlaskParser):
@@ -21,8 +21,11 @@ class _Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> Any:
         if not req.is_json:
             raise UnsupportedMediaType()
+        body = req.get_data(cache=False)
+        if req.content_length is None and len(body) == req.max_content_length:
+            raise RequestEntityTooLarge()  # a body in chunks is cut off at the limit, and nothing says so
         try:
-            return orjson.loads(req.get_data(cache=False))
+            return orjson.loads(body)
         except orjson.JSONDecodeError as invalid:
             return self._handle_invalid_json_error(invalid, req)
 
