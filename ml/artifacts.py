@@ -1,17 +1,22 @@
 """Where bytes live: a protocol of five methods, so that models can be shared by machines.
 
-Keys are relative paths with `/`. Writing is atomic: a reader sees the old bytes, the new ones, or none.
+Keys are relative paths with `/`. Writing is atomic: a reader sees the old bytes, the new ones, or none. This module
+holds the protocol and the store of one machine; `ml.artifacts_s3` is the one that machines share.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
+
+_S3_URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*?))?/?")
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class ArtifactNotFound(LookupError):
@@ -22,7 +27,7 @@ class Artifacts(Protocol):
     """A store of named bytes. Every method may raise OSError when the store cannot be reached."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, replacing what was there. Raises ValueError for a key that leaves the store."""
+        """Store `data` under `key`, replacing what was there. Raises ValueError for what is no key, see `is_key`."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Store `data` under a key that nothing is stored under; else change nothing and say False.
@@ -31,13 +36,28 @@ class Artifacts(Protocol):
         """
 
     def get(self, key: str) -> bytes:
-        """The bytes under `key`. Raises ArtifactNotFound."""
+        """The bytes under `key`. Raises ArtifactNotFound, and ValueError as `put` does."""
 
     def list(self, prefix: str) -> list[str]:
         """All keys that start with `prefix`, sorted; an unknown prefix has none."""
 
     def delete(self, key: str) -> None:
-        """Forget `key`; one that is not there is no error."""
+        """Forget `key`; one that is not there is no error. Raises ValueError as `put` does."""
+
+
+def is_key(text: str) -> bool:
+    """Whether bytes can be stored under `text`: names with `/` between them, none of which starts with a dot.
+
+    A name that does is either a way out of the store or somebody's unfinished file.
+    """
+    return "\0" not in text and all(name and not name.startswith(".") for name in text.split("/"))
+
+
+def checked(key: str) -> str:
+    """The same key. Raises ValueError if it is none."""
+    if not is_key(key):
+        raise ValueError(f"not a key of this store: {key!r}")
+    return key
 
 
 class FileArtifacts:
@@ -63,23 +83,19 @@ class FileArtifacts:
     def get(self, key: str) -> bytes:
         try:
             return self._path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as missing:
+        except _ABSENT as missing:
             raise ArtifactNotFound(key) from missing
 
     def list(self, prefix: str) -> list[str]:
-        files = (path for path in self._root.rglob("*") if path.is_file() and not path.name.startswith("."))
-        keys = (path.relative_to(self._root).as_posix() for path in files)
-        return sorted(key for key in keys if key.startswith(prefix))
+        keys = (path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
+        return sorted(key for key in keys if key.startswith(prefix) and is_key(key))
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        with suppress(*_ABSENT):
+            self._path(key).unlink()
 
     def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        # A part that starts with a dot is either a way out or one of our unfinished files.
-        if not parts or key.startswith("/") or "\0" in key or any(part.startswith(".") for part in parts):
-            raise ValueError(f"not a key of this store: {key!r}")
-        return self._root.joinpath(*parts)
+        return self._root / checked(key)
 
 
 @contextmanager
@@ -103,8 +119,12 @@ def _written_beside(path: Path, data: bytes) -> Iterator[str]:
 
 
 def open_artifacts(url: str) -> Artifacts:
-    """The store behind `url`; only `file://` so far. Raises ValueError for a scheme that nobody serves."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        raise ValueError(f"cannot store artifacts at {url!r}: use file:///absolute/path")
-    return FileArtifacts(Path(unquote(parts.path)))
+    """The store behind `url`. Raises ValueError for one that nobody serves, OSError for one that cannot be set up."""
+    if url.startswith("file://"):
+        return FileArtifacts(Path(unquote(urlsplit(url).path)))
+    s3 = _S3_URL.fullmatch(url)
+    if s3 is None or s3["prefix"] and not is_key(s3["prefix"]):
+        raise ValueError(f"cannot store artifacts at {url!r}: use file:///absolute/path or s3://bucket/prefix")
+    from ml import artifacts_s3  # boto3 takes memory that only those who asked for S3 should pay
+
+    return artifacts_s3.S3Artifacts(artifacts_s3.connect(), s3["bucket"], s3["prefix"] or "")

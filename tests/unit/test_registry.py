@@ -7,19 +7,14 @@ from typing import Any
 
 import pytest
 
-from ml.artifacts import ArtifactNotFound, FileArtifacts
+from ml.artifacts import ArtifactNotFound, Artifacts
 from ml.registry import PRODUCTION, RELEASE, LocalIndex, Move, Registry, UnknownModel, VersionInUse, open_local
 
 FILES = {"model.keras": b"keras", "model.tflite": b"litert"}
 
 
 @pytest.fixture
-def artifacts(tmp_path: Path) -> FileArtifacts:
-    return FileArtifacts(tmp_path / "artifacts")
-
-
-@pytest.fixture
-def registry(artifacts: FileArtifacts) -> Registry:
+def registry(artifacts: Artifacts) -> Registry:
     return open_local(artifacts)
 
 
@@ -51,7 +46,7 @@ def test_versions_count_up_and_are_listed_newest_first(registry: Registry) -> No
     assert registry.versions() == [f"v{n}" for n in range(11, 0, -1)]
 
 
-def test_a_number_that_the_artifacts_hold_is_not_given_again(registry: Registry, artifacts: FileArtifacts) -> None:
+def test_a_number_that_the_artifacts_hold_is_not_given_again(registry: Registry, artifacts: Artifacts) -> None:
     registry.publish(FILES, {"network": "first"})
     other = Registry(artifacts, LocalIndex())
 
@@ -59,13 +54,14 @@ def test_a_number_that_the_artifacts_hold_is_not_given_again(registry: Registry,
     assert registry.card("v1")["network"] == "first"
 
 
-def test_a_version_is_not_there_until_its_card_is(artifacts: FileArtifacts) -> None:
-    class Interrupted(FileArtifacts):
-        def create(self, key: str, data: bytes) -> bool:
-            raise OSError("power cut")
+def test_a_version_is_not_there_until_its_card_is(
+    registry: Registry, artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(key: str, data: bytes) -> bool:
+        raise OSError("power cut")
 
-    registry = Registry(Interrupted(artifacts._root), LocalIndex())
-    with pytest.raises(OSError, match="power cut"):
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="power cut"):
+        broken.setattr(artifacts, "create", interrupted)
         registry.publish(FILES, {})
 
     assert len(artifacts.list("models/v1/")) == len(FILES)
@@ -88,7 +84,7 @@ def test_a_reserved_version_is_published_once_whoever_is_first(registry: Registr
     assert registry.file(version, "model.keras") == b"keras"
 
 
-def test_a_deleted_version_is_gone_with_its_files(registry: Registry, artifacts: FileArtifacts) -> None:
+def test_a_deleted_version_is_gone_with_its_files(registry: Registry, artifacts: Artifacts) -> None:
     registry.publish(FILES, {})
     registry.publish(FILES, {})
     registry.delete("v1")
@@ -138,7 +134,7 @@ def test_a_file_that_a_version_lacks_is_not_found(registry: Registry) -> None:
             registry.file("v1", name)
 
 
-def test_a_file_that_was_changed_is_not_handed_out(registry: Registry, artifacts: FileArtifacts) -> None:
+def test_a_file_that_was_changed_is_not_handed_out(registry: Registry, artifacts: Artifacts) -> None:
     registry.publish(FILES, {})
     (key,) = (key for key in artifacts.list("models/v1/") if key.endswith("/model.tflite"))
     artifacts.put(key, b"another")
@@ -193,7 +189,7 @@ def test_an_unknown_alias_has_no_history(registry: Registry) -> None:
         registry.history("production")
 
 
-def test_a_lost_index_comes_back_from_the_artifacts(registry: Registry, artifacts: FileArtifacts) -> None:
+def test_a_lost_index_comes_back_from_the_artifacts(registry: Registry, artifacts: Artifacts) -> None:
     registry.publish(FILES, {})
     registry.publish(FILES, {})
     for version in ("v1", "v2"):
