@@ -94,6 +94,15 @@ class Process:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
+    def await_(self, condition: Callable[[], object], what: str) -> None:
+        """Come back when the process has begun to do its work; where it does not, end it and show what it said."""
+        try:
+            eventually(lambda: self.popen.poll() is not None or condition(), what)
+            assert self.popen.poll() is None, f"ended, instead of: {what}"
+        except BaseException as failed:
+            self.stop(signal.SIGKILL)
+            raise AssertionError(f"{failed}\n{self.output()[-3000:]}") from failed
+
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
@@ -131,7 +140,7 @@ class RedisServer(Process):
         }  # fmt: skip
         super().__init__([redis_binary(), *(word for pair in options.items() for word in pair)], folder / "log")
         self.client = redis.Redis.from_url(self.url)
-        eventually(self._answers, "Redis answers")
+        self.await_(self._answers, "Redis answers")
 
     def _answers(self) -> bool:
         try:
@@ -147,9 +156,9 @@ class RedisServer(Process):
 def worker(log: Path, environ: Mapping[str, str]) -> Process:
     """A prediction worker."""
     command = [
-        str(BIN / "celery"), "--app", "workers.prediction_worker", "worker", "--queues", "predictions,batches",
-        "--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING",
-        "--quiet",
+        str(BIN / "celery"), "--quiet", "--app", "workers.prediction_worker", "worker",
+        "--queues", "predictions,batches", "--pool", "solo", "--without-gossip", "--without-mingle",
+        "--without-heartbeat", "--loglevel", "WARNING",
     ]  # fmt: skip
     return Process(command, log, environ)
 
@@ -167,7 +176,7 @@ class Web(Process):
             ],
             log, environ,
         )  # fmt: skip
-        eventually(lambda: self.http.answers("/health/live"), "the web process answers")
+        self.await_(lambda: self.http.answers("/health/live"), "the web process answers")
 
 
 class Client:
