@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,6 +221,15 @@ class Client:
             if "next" not in answer.links:
                 return
             answer = self.get(answer.links["next"]["url"])
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running web process and what it stands on."""
+
+    http: Client
+    redis: redis.Redis
+    environ: dict[str, str]
 
 
 def assert_problem(answer: requests.Response, status: int, *pointers: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from conftest import Hemline
 from processes import ROOT, SAMPLES
+from product import Hemline
 
 
 def wait(browser: Chrome, condition: Callable[[Chrome], Any], what: str) -> Any:

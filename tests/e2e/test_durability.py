@@ -10,8 +10,8 @@ import psutil
 import pytest
 import requests
 
-from conftest import Hemline, Start
 from processes import SAMPLES, Client, b64, eventually, sample, tree
+from product import Hemline, Start
 
 THREADS = 8
 BODIES = [({"image": b64(sample(name))}, label) for name, label in SAMPLES.items()]

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import requests
 
-from conftest import Hemline, Start
 from processes import ROOT, SAMPLES, Client, assert_problem, b64, eventually, sample
+from product import Hemline, Start
 
 MIB = 1024 * 1024
 

@@ -1,12 +1,11 @@
 """A store to test by itself, and a whole service that tests share."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from redis import Redis
 
-from processes import Client, RedisServer, Web, eventually, worker
+from processes import Client, RedisServer, Service, Web, eventually, worker
 from workers.groups import ALIASES, VERSIONS, Groups
 
 
@@ -16,15 +15,6 @@ def groups(redis: Redis) -> Groups:
     redis.sadd(VERSIONS, "v1", "v2")
     redis.hset(ALIASES, "production", "v1")
     return Groups(redis, max_queued=1000, ttl=3600, slice_size=4, lease=10)
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running web process and what it stands on."""
-
-    http: Client
-    redis: Redis
-    environ: dict[str, str]
 
 
 @pytest.fixture(scope="session")

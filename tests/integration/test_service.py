@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from conftest import Service
-from processes import SAMPLES, Client, RedisServer, Web, assert_problem, b64, eventually, sample, worker
+from processes import SAMPLES, Client, RedisServer, Service, Web, assert_problem, b64, eventually, sample, worker
 from test_groups import item
 from workers.groups import Groups
 from workers.ids import join, new_group
