@@ -10,7 +10,7 @@ from flask import Flask
 from flask.json.provider import JSONProvider
 from redis import Redis
 
-from api import batches, datasets, errors, health, models, pages, predictions, training_jobs
+from api import batches, datasets, errors, health, models, pages, predictions, training_jobs, tuning_jobs
 from api.parts import Parts
 from api.schemas import BatchItemSchema
 from ml.artifacts import open_artifacts
@@ -24,9 +24,10 @@ from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
 from workers.queue import PredictionQueue
+from workers.tuning import TuningStore
 
-V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, models.blueprint, models.aliases,
-      datasets.blueprint)  # fmt: skip
+V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, tuning_jobs.blueprint, models.blueprint,
+      models.aliases, datasets.blueprint)  # fmt: skip
 
 _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
 
@@ -78,6 +79,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         backlog=Backlog(redis),
         registry=Registry(artifacts, RedisIndex(redis)),
         jobs=JobStore.training(redis, settings),
+        tunings=TuningStore.from_settings(redis, settings),
         datasets=DatasetStore(artifacts),
         celery=celery,
         # Some threads always stay free for requests that are not held.

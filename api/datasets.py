@@ -187,4 +187,5 @@ def _stored(data: Dataset, form: dict[str, Any]) -> Response:
 
 def _user(dataset: str) -> str | None:
     """A job that waits or runs and uses a data set."""
-    return next((job for job, spec in parts().jobs.open_jobs().items() if spec.get("dataset") == dataset), None)
+    jobs = parts().jobs.open_jobs() | parts().tunings.jobs.open_jobs()
+    return next((job for job, spec in jobs.items() if spec.get("dataset") == dataset), None)

@@ -17,6 +17,7 @@ from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
 from workers.queue import PredictionQueue
+from workers.tuning import TuningStore
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Parts:
     backlog: Backlog
     registry: Registry
     jobs: JobStore
+    tunings: TuningStore
     datasets: DatasetStore
     celery: Celery
     held: threading.Semaphore  # how many requests may still be held waiting

@@ -11,8 +11,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, vali
 
 from ml import networks
 from ml.images import CLASS_NAMES
+from ml.search_space import MOST_CHOICES
 from ml.spec import LIMITS, OPTIMIZERS, SCHEDULES, TrainingSpec
 from workers.ids import GROUP_LIMIT
+from workers.tuning import MOST_TRIALS
 
 EXAMPLE_IMAGE = b64encode((files("api") / "console" / "samples" / "sneaker.png").read_bytes()).decode()
 CURSOR_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
@@ -29,6 +31,15 @@ def _number(description: str, example: Any = None, **options: Any) -> fields.Flo
 
 def _integer(description: str, example: Any = None, strict: bool = True, **options: Any) -> fields.Integer:
     return fields.Integer(strict=strict, metadata=_metadata(description, example), **options)
+
+
+class _Boolean(fields.Boolean):
+    """true or false. Python, and so marshmallow, takes 1 and 0 for the same."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 def _time(description: str) -> fields.String:
@@ -248,11 +259,11 @@ class BatchItemSchema(AnswerSchema):
     error = _nested(ErrorSchema, "There when it failed.")
 
 
-def _limited(name: str, description: str, default: Any) -> fields.Field[Any]:
+def _limited(name: str, description: str, default: Any, **options: Any) -> fields.Field[Any]:
     """A number of the training spec, with its own limits and default."""
     limits = LIMITS[name]
     kind = _integer if isinstance(default, int) else _number
-    return kind(f"{description} {limits[0]:g} to {limits[1]:g}; {default:g} unless given.", default, validate=validate.Range(*limits))
+    return kind(f"{description} {limits[0]:g} to {limits[1]:g}; {default:g} unless given.", default, validate=validate.Range(*limits), **options)
 
 
 _DEFAULTS = TrainingSpec()
@@ -262,11 +273,11 @@ class TrainingJobRequestSchema(Schema):
     """What to train. Every field may be left out."""
 
     network = fields.String(metadata={"description": f"The architecture: one of {', '.join(networks.names())}.", "format": "network-name", "example": _DEFAULTS.network})
-    hyperparameters = fields.Dict(keys=fields.String(), values=fields.Raw(), metadata={
+    hyperparameters = fields.Dict(keys=fields.String(), values=fields.Raw(metadata={"type": "number"}), metadata={
         "description": "The network's own parameters. " + " ".join(
             f"{name}: {', '.join(f'{field} {low:g} to {high:g}' for field, (low, high) in networks.limits(name).items()) or 'none'}."
             for name in networks.names()),
-        "type": "object", "additionalProperties": {"type": "number"}, "format": "hyperparameters", "example": {},
+        "example": {},
     })  # fmt: skip
     dataset = fields.String(load_default="fashion-mnist", metadata={"description": "`fashion-mnist`, or the id of a data set of your own.", "format": "dataset-name", "example": "fashion-mnist"})
     base_version = fields.String(metadata={"description": "Start from the weights of this version or alias, of the same network.", "format": "base-version", "example": "production"})
@@ -280,7 +291,7 @@ class TrainingJobRequestSchema(Schema):
     weight_decay = _limited("weight_decay", "Decoupled weight decay.", _DEFAULTS.weight_decay)
     label_smoothing = _limited("label_smoothing", "How much of the target is spread over all classes.", _DEFAULTS.label_smoothing)
     ema = _limited("ema", "Decay of the moving average of the weights; 0 keeps the last ones.", _DEFAULTS.ema)
-    flip = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": "Mirror pictures at random.", "example": _DEFAULTS.flip})
+    flip = _Boolean(metadata={"description": "Mirror pictures at random.", "example": _DEFAULTS.flip})
     shift = _limited("shift", "Move pictures by up to so many pixels.", _DEFAULTS.shift)
     erase = _limited("erase", "Probability of erasing a part of a picture.", _DEFAULTS.erase)
     seed = _limited("seed", "Decides order, augmentation and first weights.", _DEFAULTS.seed)
@@ -344,6 +355,136 @@ class TrainingJobPageSchema(AnswerSchema):
 
     items = _many(TrainingJobSchema, "The jobs.", required=True)
     next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class DimensionSchema(Schema):
+    """What a field may be: `choices`, or a range with `low` and `high`."""
+
+    choices = fields.List(fields.Raw(), validate=validate.Length(1, MOST_CHOICES), metadata={
+        "description": "The values to choose from, each a value that the field takes.", "example": [32, 64, 128]})
+    low = fields.Raw(metadata={"description": "The lowest value; of a field of whole numbers a whole one.", "type": "number", "example": 0.001})
+    high = fields.Raw(metadata={"description": "The highest value, at least `low`.", "type": "number", "example": 1.0})
+    log = _Boolean(metadata={"description": "Search by orders of magnitude; `low` must be above 0. False unless given.", "example": True})
+
+
+def _searched(name: str) -> fields.Field[Any]:
+    limits = LIMITS.get(name)
+    return _nested(DimensionSchema, f"Within {limits[0]:g} to {limits[1]:g}." if limits else "Only `choices`.")
+
+
+class SearchSpaceSchema(Schema):
+    """What to try: the fields of a training job that differ from trial to trial."""
+
+    error_messages = {"unknown": "Cannot be searched; epochs, fraction, patience and seed are the same for all trials."}
+
+    network = _searched("network")
+    hyperparameters = fields.Dict(keys=fields.String(), values=fields.Nested(DimensionSchema), metadata={
+        "description": "The network's own parameters; every network that is tried must have them.",
+        "example": {"dense": {"low": 32, "high": 256, "log": True}},
+    })  # fmt: skip
+    batch_size = _searched("batch_size")
+    optimizer = _searched("optimizer")
+    learning_rate = _searched("learning_rate")
+    schedule = _searched("schedule")
+    warmup = _searched("warmup")
+    momentum = _searched("momentum")
+    weight_decay = _searched("weight_decay")
+    label_smoothing = _searched("label_smoothing")
+    ema = _searched("ema")
+    flip = _searched("flip")
+    shift = _searched("shift")
+    erase = _searched("erase")
+
+
+class TuningJobRequestSchema(TrainingJobRequestSchema):
+    """What to search, with how many trials, and the fields that are the same in all of them."""
+
+    class Meta:
+        exclude = ("base_version", "promote")
+
+    search_space = fields.Nested(SearchSpaceSchema, required=True, metadata={
+        "description": "What to try. A field is either here or has a fixed value, not both.",
+        "example": {"learning_rate": {"low": 0.01, "high": 1.0, "log": True}, "batch_size": {"choices": [64, 128, 256]}},
+    })  # fmt: skip
+    trials = _integer(f"How many trials, 1 to {MOST_TRIALS}.", 20, load_default=20, validate=validate.Range(1, MOST_TRIALS))
+    timeout_seconds = _number("End after this time from the first trial's beginning, with what there is then.", 3600, validate=validate.Range(1, 30 * 86400))
+    epochs = _limited("epochs", "The budget of a trial: passes over its training data.", 3, load_default=3)
+    fraction = _limited("fraction", "The budget of a trial: share of the training data to use.", 0.2, load_default=0.2)
+    seed = _limited("seed", "Decides what is tried, and order, augmentation and first weights of every trial.", 0, load_default=0)
+    description = fields.String(validate=validate.Length(max=500), metadata={"description": "Your own words.", "example": "which rate"})
+
+
+class TuningProgressSchema(AnswerSchema):
+    """How far a tuning job is."""
+
+    done = _integer("Trials in a final state.", 8, required=True)
+    total = _integer("All trials.", 20, required=True)
+    fraction = _number("done / total.", 0.4, required=True)
+    best_trial = _integer("The number of the best trial so far, once one has succeeded.", 3)
+
+
+class TuningTrialSchema(AnswerSchema):
+    """A trial as it stands."""
+
+    id = _string("Opaque.", required=True)
+    number = _integer("Its place in the job, from 0.", 3, required=True)
+    status = _string("`queued`, `running`, then one of `succeeded`, `pruned` (given up because others were better), `failed`, `canceled`. Tolerate values you do not know.", "pruned", required=True)
+    created_at = _time("When it was accepted.")
+    started_at = _time("When a worker first began it.")
+    completed_at = _time("When it reached its final state.")
+    cancel_requested = fields.Boolean(metadata={"description": "True while a running trial is about to be canceled."})
+    attempts = _integer("How often a worker has begun it, not counting those that handed it back.", 1, required=True)
+    epochs = _integer("Epochs that are done.", 2, required=True)
+    parameters = fields.Dict(metadata={
+        "description": "The value of each field that is searched, once it has begun. Hyperparameters are written `hyperparameters.<name>`.",
+        "example": {"learning_rate": 0.12, "batch_size": 64}})
+    value = _number("Validation accuracy after the last epoch that is done.", 0.87)
+    error = _nested(ErrorSchema, "There when it failed.")
+
+
+class TuningTrialPageSchema(AnswerSchema):
+    """All trials of a tuning job, by number."""
+
+    items = _many(TuningTrialSchema, "The trials.", required=True)
+
+
+class TuningResultSchema(AnswerSchema):
+    """What a tuning job found."""
+
+    best_trial = _nested(TuningTrialSchema, "The trial with the highest value.", required=True)
+
+
+class TuningJobSchema(AnswerSchema):
+    """A tuning job as it stands."""
+
+    id = _string("Opaque; sorts by creation time.", "tune_01KBQ8Z6J0V6M3Y8F5W2T4N700", required=True)
+    status = _string(STATES, "running", required=True)
+    created_at = _time("When it was accepted.")
+    started_at = _time("When the first trial began.")
+    completed_at = _time("When the last trial reached its final state.")
+    spec = fields.Dict(required=True, metadata={"description": "What is searched, with all fixed fields."})
+    cancel_requested = fields.Boolean(metadata={"description": "True while it is about to end before all trials are done."})
+    progress = _nested(TuningProgressSchema, "How far it is.", required=True)
+    result = _nested(TuningResultSchema, "There when it succeeded.")
+    error = _nested(ErrorSchema, "There when it failed.")
+
+
+class TuningJobPageSchema(AnswerSchema):
+    """Tuning jobs, newest first."""
+
+    items = _many(TuningJobSchema, "The tuning jobs.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class TrainBestRequestSchema(Schema):
+    """How to train the best trial. Every field may be left out."""
+
+    epochs = _limited("epochs", "Passes over the training data.", _DEFAULTS.epochs, load_default=_DEFAULTS.epochs)
+    fraction = _limited("fraction", "Share of the training data to use.", _DEFAULTS.fraction, load_default=_DEFAULTS.fraction)
+    patience = _limited("patience", "End when so many epochs brought no better validation loss; 0 never does.", _DEFAULTS.patience, load_default=_DEFAULTS.patience)
+    promote = fields.String(load_default="never", validate=validate.OneOf(("never", "if_better", "always")), metadata={
+        "description": "When the new version becomes production, as for a training job.", "example": "never"})
+    description = fields.String(validate=validate.Length(max=500), metadata={"description": "Your own words; they end up in the card.", "example": "the best of twenty"})
 
 
 class MetricsSchema(AnswerSchema):

@@ -24,7 +24,7 @@ blueprint = Blueprint("training-jobs", __name__, description="Train new versions
 _ID = responses.path_id("job_id", "job", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("dataset", "promote", "base_version", "description")
 _HEARTBEAT = 15.0  # seconds of silence after which an event stream says that it is still there
-_LAST_EVENT_ID = {
+LAST_EVENT_ID = {
     "in": "header", "name": "Last-Event-ID", "schema": {"type": "string"},
     "description": "The `id` of the last event seen; what came after it is sent again.",
 }  # fmt: skip
@@ -110,7 +110,7 @@ def cancel_training_job(job_id: str) -> Response:
 
 
 @blueprint.get("/training-jobs/<job_id>/events")
-@blueprint.doc(operationId="getTrainingJobEvents", parameters=[_ID, _LAST_EVENT_ID], summary="Follow a training job")
+@blueprint.doc(operationId="getTrainingJobEvents", parameters=[_ID, LAST_EVENT_ID], summary="Follow a training job")
 @blueprint.response(
     200, {"type": "string"}, content_type="text/event-stream", description="The events, until the last.",
     example='id: 1-0\nevent: epoch\ndata: {"epoch": 1, "val_accuracy": 0.89}\n\n',
@@ -124,22 +124,33 @@ def get_training_job_events(job_id: str) -> Response:
     """
     if parts().jobs.get(job_id) is None:
         abort(404)
+    return follow(job_id)
+
+
+def follow(job: str) -> Response:
+    """The events of a job of any kind, as they come."""
     if not parts().held.acquire(blocking=False):
         return problem(503, "Too many requests are held open. Try again soon, or poll the job.", kind="busy",
                        headers={"Retry-After": "5"})  # fmt: skip
     after = request.headers.get("Last-Event-ID", "")
-    stream = _stream(parts(), job_id, after if re.fullmatch(r"[0-9]{1,15}-[0-9]{1,10}", after) else None)
+    stream = _stream(parts(), job, after if re.fullmatch(r"[0-9]{1,15}-[0-9]{1,10}", after) else None)
     return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+def envelope(job: Job) -> dict[str, Any]:
+    """What jobs of every kind have in common."""
+    shown: dict[str, Any] = {"id": job.id, "status": job.state.value}
+    times = {"created_at": job.created, "started_at": job.started, "completed_at": job.completed}
+    shown |= {name: responses.timestamp(moment) for name, moment in times.items() if moment is not None}
+    if job.cancel_requested and not job.state.is_final:
+        shown["cancel_requested"] = True
+    return shown
 
 
 def document(job: Job) -> dict[str, Any]:
     """A job as clients see it."""
-    shown: dict[str, Any] = {"id": job.id, "status": job.state.value}
-    times = {"created_at": job.created, "started_at": job.started, "completed_at": job.completed}
-    shown |= {name: responses.timestamp(moment) for name, moment in times.items() if moment is not None}
+    shown = envelope(job)
     shown["spec"] = {**job.spec["training"], **{name: job.spec[name] for name in _OURS if job.spec.get(name)}}
-    if job.cancel_requested and not job.state.is_final:
-        shown["cancel_requested"] = True
     if job.progress is not None:
         shown["progress"] = job.progress
     shown["history"] = job.history
@@ -151,12 +162,17 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     """The spec of a job, when it can be run. Raises InvalidSpec."""
     ours = {name: body.pop(name) for name in _OURS if name in body}
     spec = TrainingSpec.from_dict(body)
-    known = [FASHION_MNIST, *parts().datasets.names()]
-    if ours["dataset"] not in known:
-        raise InvalidSpec("dataset", f"is {ours['dataset']!r}; must be one of: {', '.join(known[:50])}.")
+    check_dataset(ours["dataset"])
     if "base_version" in ours:
         _check_base(ours["base_version"], spec)
     return {"training": spec.to_dict(), **ours}
+
+
+def check_dataset(name: str) -> None:
+    """Raises InvalidSpec where there is no data set of this name."""
+    known = [FASHION_MNIST, *parts().datasets.names()]
+    if name not in known:
+        raise InvalidSpec("dataset", f"is {name!r}; must be one of: {', '.join(known[:50])}.")
 
 
 def _check_base(version: str, spec: TrainingSpec) -> None:

@@ -15,7 +15,8 @@ from workers.aliases import RedisIndex
 from workers.app import configure_logging, connect, make_celery, wait_for_redis
 from workers.groups import Groups
 from workers.jobs import JobStore
-from workers.queue import PREDICTIONS
+from workers.queue import PREDICTIONS, send_job, send_tuning
+from workers.tuning import TuningStore
 from workers.upkeep import Heartbeat, Sweep, Upkeep
 
 
@@ -29,7 +30,8 @@ def build(settings: Settings) -> Celery:
         groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts
     )
     heartbeat = Heartbeat(redis, PREDICTIONS, work.idle_for)
-    sweep = Sweep(redis, groups, JobStore.training(redis, settings), celery, max_memory_share=settings.max_memory_share)
+    stores = (JobStore.training(redis, settings), send_job), (TuningStore.from_settings(redis, settings), send_tuning)
+    sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
     upkeep = Upkeep(heartbeat.beat, sweep.run)
 
     def prepare(**_: Any) -> None:

@@ -22,7 +22,7 @@ from workers.announcements import Announcements
 from workers.app import KEY_PREFIX
 from workers.groups import Accepted, Groups, Item, QueueFull, Slice, UnknownModel
 
-PREDICT, TRAIN = "predict", "train"
+PREDICT, TRAIN, TUNE = "predict", "train", "tune"
 PREDICTIONS, BATCHES, TRAINING = "predictions", "batches", "training"
 _QUEUE_OF = {"pred": PREDICTIONS, "batch": BATCHES}
 
@@ -48,8 +48,17 @@ def send_slices(celery: Celery, slices: Iterable[Slice]) -> None:
 
 def send_job(celery: Celery, job: str) -> None:
     """Ask for a training job to be done. As with slices, the sweep sends what cannot be sent now."""
+    _send_training(celery, TRAIN, job)
+
+
+def send_tuning(celery: Celery, job: str) -> None:
+    """Ask for a trial of a tuning job to be done, whichever is next."""
+    _send_training(celery, TUNE, job)
+
+
+def _send_training(celery: Celery, task: str, job: str) -> None:
     try:
-        celery.send_task(TRAIN, (job,), queue=TRAINING)
+        celery.send_task(task, (job,), queue=TRAINING)
     except Exception as failed:
         _log.warning("%s could not be sent and waits for the sweep: %s", job, failed)
 

@@ -9,13 +9,14 @@ from celery import Celery, signals
 from ml.artifacts import open_artifacts
 from ml.registry import Registry
 from settings import Settings
-from workers import training
+from workers import training, trials
 from workers.aliases import RedisIndex
 from workers.app import configure_logging, connect, make_celery, wait_for_redis
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
-from workers.queue import TRAINING
+from workers.queue import TRAINING, send_job, send_tuning
+from workers.tuning import TuningStore
 from workers.upkeep import Heartbeat, Sweep, Upkeep
 
 
@@ -28,11 +29,14 @@ def build(settings: Settings) -> Celery:
     work = training.Training(
         jobs, Registry(artifacts, RedisIndex(redis)), artifacts, DatasetStore(artifacts), celery,
         checkpoint_seconds=settings.checkpoint_seconds,
-        load_official=training.official_data(settings.data_dir, settings.home / "data"),
+        load_official=training.official_data(settings.data_dir, settings.home / "datasets" / "fashion-mnist"),
     )  # fmt: skip
-    heartbeat = Heartbeat(redis, TRAINING, work.idle_for)
+    tunings = TuningStore.from_settings(redis, settings)
+    tuning = trials.Tuning(tunings, redis, settings.redis(), celery, work.data)
+    heartbeat = Heartbeat(redis, TRAINING, lambda: min(work.idle_for(), tuning.idle_for()))
     groups = Groups.from_settings(redis, settings)
-    sweep = Sweep(redis, groups, jobs, celery, max_memory_share=settings.max_memory_share)
+    stores = (jobs, send_job), (tunings, send_tuning)
+    sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
     upkeep = Upkeep(heartbeat.beat, sweep.run)
 
     def prepare(**_: Any) -> None:
@@ -41,6 +45,7 @@ def build(settings: Settings) -> Celery:
 
     def end(**_: Any) -> None:
         work.end_soon()
+        tuning.end_soon()
 
     def finish(**_: Any) -> None:
         upkeep.stop()
@@ -51,6 +56,7 @@ def build(settings: Settings) -> Celery:
     signals.worker_shutting_down.connect(end, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
     training.register(celery, work.run)
+    trials.register(celery, tuning.run)
     return celery
 
 

@@ -13,8 +13,8 @@ import socket
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import orjson
 from celery import Celery
@@ -22,8 +22,7 @@ from redis import Redis, RedisError
 
 from workers.app import KEY_PREFIX
 from workers.groups import Groups, Slice
-from workers.jobs import JobStore
-from workers.queue import queue_of, send_job, send_slices
+from workers.queue import queue_of, send_slices
 
 _BEAT = 1.0  # seconds between two rounds
 ALIVE_FOR = 5.0  # seconds that a heartbeat counts
@@ -68,11 +67,19 @@ class Heartbeat:
         self._redis.zrem(_heartbeats(self._queue), self._name)
 
 
+class Jobs(Protocol):
+    """A store of jobs that finds those whose worker is silent or whose message may be lost."""
+
+    def lapsed(self) -> list[str]:
+        """Jobs that are ready to be sent again."""
+
+
 class Sweep:
     """Sends again what was lost, drops index entries of records that are gone, and watches Redis' memory."""
 
     def __init__(
-        self, redis: Redis, groups: Groups, jobs: JobStore, celery: Celery, *, max_memory_share: float
+        self, redis: Redis, groups: Groups, jobs: Sequence[tuple[Jobs, Callable[[Celery, str], None]]],
+        celery: Celery, *, max_memory_share: float,
     ) -> None:
         self._redis = redis
         self._groups = groups
@@ -86,8 +93,9 @@ class Sweep:
         if self._redis.set("hemline:sweep", os.getpid(), nx=True, px=round(_BEAT * 900)):
             self._watch_memory()
             self._send_lost()
-            for job in self._jobs.lapsed():
-                send_job(self._celery, job)
+            for store, send in self._jobs:
+                for job in store.lapsed():
+                    send(self._celery, job)
             for kind in self._trimmed:
                 self._trim(kind)
 

@@ -15,7 +15,7 @@ from workers import upkeep
 from workers.app import make_celery
 from workers.groups import Groups, Slice
 from workers.jobs import JobStore
-from workers.queue import PREDICTIONS, queue_length, send_slices
+from workers.queue import PREDICTIONS, queue_length, send_job, send_slices
 from workers.upkeep import Heartbeat, Sweep, Upkeep, alive
 
 
@@ -32,7 +32,7 @@ def celery(redis_server: RedisServer) -> Celery:
 
 @pytest.fixture
 def sweep(redis: Redis, hasty: Groups, celery: Celery) -> Sweep:
-    return Sweep(redis, hasty, JobStore.training(redis, Settings()), celery, max_memory_share=0.8)
+    return Sweep(redis, hasty, [(JobStore.training(redis, Settings()), send_job)], celery, max_memory_share=0.8)
 
 
 def sent(redis: Redis, queue: str = PREDICTIONS) -> list[str]:
