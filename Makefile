@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
+LOCKS := $(PARTS) tracking
 PACKAGES := chromium chromium-driver redis-server
 # Installs Debian packages where that is allowed, and says so where it is not.
 apt = if [ -n "$(SUDO)" ] && type apt-get >/dev/null 2>&1; then \
@@ -68,11 +69,11 @@ screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console,
 .PHONY: lock
 lock: $(VENV)/dev.done ## Write the lock files from requirements/*.in, newest versions
 	$(LOCK) --upgrade requirements/dev.in -o requirements/dev.lock
-	for part in $(PARTS); do $(LOCK) --upgrade requirements/$$part.in -c requirements/dev.lock -o requirements/$$part.lock || exit 1; done
+	for part in $(LOCKS); do $(LOCK) --upgrade requirements/$$part.in -c requirements/dev.lock -o requirements/$$part.lock || exit 1; done
 
 .PHONY: lock-check
 lock-check: $(VENV)/dev.done ## Fail when a lock file does not fit its requirements
-	for part in dev $(PARTS); do \
+	for part in dev $(LOCKS); do \
 	  cp requirements/$$part.lock $(VENV)/$$part.check && \
 	  $(LOCK) requirements/$$part.in $$([ $$part = dev ] || echo -c requirements/dev.lock) -o $(VENV)/$$part.check && \
 	  diff -u requirements/$$part.lock $(VENV)/$$part.check || { echo "Stale: run make lock"; exit 1; }; \

@@ -32,7 +32,7 @@ class Settings:
     home: Path = setting(Path(".hemline"), "Where the service keeps its state.")
     redis_url: str = setting("", "Redis of the service (redis://, rediss://, unix://). Empty: `make run` starts one.")
     redis_memory: str = setting("2gb", "maxmemory of the Redis that `make run` starts.")
-    artifacts_url: str = setting("", "Where model versions live. Empty: the folder `artifacts` under HEMLINE_HOME.")
+    artifacts_url: str = setting("", "Store of models: file:///path or s3://bucket/prefix. Empty: under HEMLINE_HOME.")
     data_dir: str = setting("", "Folder with the four Fashion-MNIST IDX files. Empty: downloaded once.")
 
     host: str = setting("127.0.0.1", "Address that the web process binds.")

@@ -120,6 +120,12 @@ def register(app: Flask) -> None:
         detail = "The store is away and nothing was accepted. Try again after the time in Retry-After."
         return problem(503, detail, kind="unavailable", headers={"Retry-After": "2"})
 
+    @app.errorhandler(OSError)
+    def artifacts_away(error: OSError) -> Response:
+        _log.warning("artifacts: %s", error)
+        detail = "The artifact store is away. Try again after the time in Retry-After."
+        return problem(503, detail, kind="unavailable", headers={"Retry-After": "5"})
+
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
         _log.exception("%s %s", request.method, request.path, exc_info=error)

@@ -1,9 +1,12 @@
 """The command line: `python -m ml train | evaluate | predict | networks`, without any queue or server."""
 
 import argparse
+import importlib.util
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +94,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="a .csv, IDX or .zip file with labels (Fashion-MNIST)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files there instead of publishing a version")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run there, and go on from it")
+    parser.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, default=None, help="a live bar (where a terminal is)"
+    )
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write event files for TensorBoard there")
     parser.set_defaults(run=train)
 
 
@@ -109,10 +116,10 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     try:
         for number, spec in enumerate(specs[:-1], 1):
             print(f"stage {number} of {len(specs)}", flush=True)
-            trained = _train(spec, data, _numbered(options.checkpoint, number), base)
+            trained = _train(spec, data, _numbered(options.checkpoint, number), base, options)
             earlier.append(Stage(spec, trained.history))
             base = to_keras(trained.model)
-        trained = _train(specs[-1], data, options.checkpoint, base)
+        trained = _train(specs[-1], data, options.checkpoint, base, options)
         made = package(trained, specs[-1], data, options.data.name if options.data else "fashion-mnist", earlier)
     except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
@@ -171,13 +178,16 @@ def _labelled(path: Path) -> Dataset:
     return Dataset(images, labels)
 
 
-def _train(spec: TrainingSpec, data: Split, checkpoint: Path | None, base: bytes | None) -> Any:
+def _train(
+    spec: TrainingSpec, data: Split, checkpoint: Path | None, base: bytes | None, options: argparse.Namespace
+) -> Any:
     from tqdm import tqdm
 
     from ml.training import Epoch, Progress, train as run
 
     # No bar where nobody watches: only the lines of on_epoch.
-    bar = tqdm(unit="step", smoothing=0.05, disable=None)
+    bar = tqdm(unit="step", smoothing=0.05, disable=None if options.progress is None else not options.progress)
+    logs: list[Callable[[Epoch], None]] = []
 
     def on_step(progress: Progress) -> None:
         bar.total = progress.total
@@ -190,6 +200,8 @@ def _train(spec: TrainingSpec, data: Split, checkpoint: Path | None, base: bytes
             f"{row.val_loss:.4f}, validation accuracy {row.val_accuracy:.2%}, {row.seconds:.0f} s"
         )
         sys.stdout.flush()
+        for log in logs:
+            log(row)
 
     def on_checkpoint(content: bytes) -> None:
         if checkpoint is not None:
@@ -199,12 +211,26 @@ def _train(spec: TrainingSpec, data: Split, checkpoint: Path | None, base: bytes
             partial.replace(checkpoint)
 
     resume = checkpoint.read_bytes() if checkpoint is not None and checkpoint.is_file() else None
-    with bar:
+    with bar, ExitStack() as stack:
+        logs += [stack.enter_context(each) for each in _run_logs(spec, options)]
         return run(
             spec, data.training, data.validation,
             base=base, resume=resume,
             on_step=on_step, on_epoch=on_epoch, on_checkpoint=on_checkpoint if checkpoint else None,
         )
+
+
+def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[AbstractContextManager[Any]]:
+    from ml import run_logs
+
+    tracking = os.environ.get("MLFLOW_TRACKING_URI", "")  # MLflow's own variable, and the sign that it is wanted
+    for module, wanted in (("tensorboard", options.tensorboard), ("mlflow", tracking)):
+        if wanted and importlib.util.find_spec(module) is None:
+            raise CommandFailed(f"{module} is not installed: python -m pip install -r requirements/tracking.lock")
+    if options.tensorboard:
+        yield run_logs.tensorboard(options.tensorboard)
+    if tracking:
+        yield run_logs.mlflow(spec, tracking)
 
 
 def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) -> None:

@@ -161,7 +161,7 @@ class Registry:
         return moves
 
     def point(self, alias: str, version: str, by: str) -> Move:
-        """Point `alias` at `version`. Raises UnknownModel for the version, InvalidAlias for a name no alias can have."""
+        """Point `alias` at `version`. Raises UnknownModel, or InvalidAlias for a name that no alias can have."""
         if not _ALIAS.fullmatch(alias):
             raise InvalidAlias("An alias is made of lower-case letters, digits and hyphens, and is no version's id.")
         moved = self._index.move(Move(alias=alias, to_version=version, by=by))

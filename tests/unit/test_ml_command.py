@@ -122,3 +122,19 @@ def test_unknown_options_are_usage_errors(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as stopped:
         main(["train", "--epoch-count", "3"])
     assert stopped.value.code == 2
+
+
+def test_a_run_is_logged_for_tensorboard_and_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    uri = (tmp_path / "mlruns").as_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert main(["train", *TINY, "--tensorboard", str(tmp_path / "events"), "--out", str(tmp_path / "out")]) == 0
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert {"loss", "val_accuracy", "seconds"} <= set(events.Tags()["tensors"])
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("hemline").experiment_id])
+    assert (run.info.status, run.data.params["batch_size"]) == ("FINISHED", "32")
+    assert 0 <= run.data.metrics["val_accuracy"] <= 1
