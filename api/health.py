@@ -13,7 +13,7 @@ from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
 from api.schemas import LiveSchema, ProblemSchema, ReadySchema
-from ml.registry import PRODUCTION, UnknownModel
+from ml.registry import PRODUCTION, DamagedVersion, UnknownModel
 from workers.queue import PREDICTIONS
 from workers.upkeep import alive
 
@@ -65,6 +65,8 @@ def _worker() -> str:
 def _model() -> str:
     try:
         _loadable(parts().registry.resolve(PRODUCTION))
+    except DamagedVersion as damaged:
+        return str(damaged)
     except LookupError as missing:
         return f"{missing.args[0]} is not in the registry" if isinstance(missing, UnknownModel) else str(missing)
     return "ok"

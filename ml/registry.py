@@ -38,6 +38,10 @@ class InvalidAlias(ValueError):
     """No alias can have this name."""
 
 
+class DamagedVersion(Exception):
+    """A file of a version is not the one that was published."""
+
+
 class VersionInUse(Exception):
     """Aliases point at the version."""
 
@@ -132,14 +136,14 @@ class Registry:
         return self._read_card(version)
 
     def file(self, version: str, name: str) -> bytes:
-        """One file of a version. Raises UnknownModel, ArtifactNotFound for a file that the version lacks, and OSError
-        for one whose digest is not the card's."""
+        """One file of a version. Raises UnknownModel, ArtifactNotFound for a file that the version lacks, and
+        DamagedVersion for one whose digest is not the card's."""
         digest = self.card(version)["sha256"].get(name)
         if digest is None:
             raise ArtifactNotFound(f"{version} has no {name}")
         data = self._artifacts.get(_path(version, digest, name))
         if hashlib.sha256(data).hexdigest() != digest:
-            raise OSError(f"{name} of {version} is not what was published: restore it from a backup")
+            raise DamagedVersion(f"{name} of {version} is not what was published: restore it from a backup")
         return data
 
     def resolve(self, name: str) -> str:

@@ -9,13 +9,14 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import orjson
 from celery import Celery
 from redis import RedisError
 
-from ml.registry import Registry
+from ml.registry import DamagedVersion, Registry
 from ml.runtime import Classifier, Predictions
 from workers.groups import RESULT, Answer, Groups, Slice, Taken, error
 from workers.queue import PREDICT
@@ -46,8 +47,8 @@ class Inference:
                 try:
                     self._answer(piece, taken)
                     return
-                except RedisError:
-                    raise  # no picture is to blame; the sweep sends the slice again
+                except (RedisError, OSError):
+                    raise  # a store is away and no picture is to blame: the sweep sends the slice again
                 except Exception as failed:
                     _log.exception("%s failed as a batch and is tried picture by picture: %s", piece, failed)
             self._answer_singly(piece, taken)
@@ -73,6 +74,11 @@ class Inference:
         self._loaded.move_to_end(version)
         return classifier
 
+    def _load_if_possible(self, version: str) -> None:
+        """Raise OSError before an attempt is counted, when it is the store that is away."""
+        with suppress(LookupError, DamagedVersion, ValueError, RuntimeError):
+            self.load(version)
+
     def _answer(self, piece: Slice, taken: Taken) -> None:
         classifier = self.load(taken.version)
         pixels = np.frombuffer(b"".join(taken.pixels), np.uint8).reshape(len(taken.places), 784)
@@ -85,13 +91,14 @@ class Inference:
     def _answer_singly(self, piece: Slice, taken: Taken) -> None:
         """Each picture by itself, counting: one that takes its worker down again and again must not go on for ever."""
         for place, pixels in zip(taken.places, taken.pixels, strict=True):
+            self._load_if_possible(taken.version)
             attempt = self._groups.count_attempt(piece, place)
             try:
                 if attempt > self._max_attempts:
                     raise RuntimeError(f"its worker died {attempt - 1} times")
                 one = Taken(attempt, taken.version, taken.created, taken.now, [place], [pixels])
                 self._answer(piece, one)
-            except RedisError:
+            except (RedisError, OSError):
                 raise
             except Exception as failed:
                 _log.exception("place %d of %s fails", place, piece)

@@ -50,6 +50,13 @@ class Stubbed(Inference):
         return self.stub  # type: ignore[return-value]
 
 
+class Away:
+    """A store that cannot be reached."""
+
+    def get(self, key: str) -> bytes:
+        raise OSError("the store is away")
+
+
 def whole(group: str, count: int) -> Slice:
     return Slice(group, 0, count)
 
@@ -197,6 +204,19 @@ def test_a_version_whose_files_are_gone_fails_its_pictures(groups: Groups, regis
     Inference(groups, registry, loaded_versions=2, max_attempts=3).run(whole(group, 2))
 
     assert states(groups, group) == "ff"
+
+
+def test_pictures_wait_while_the_store_of_models_is_away(groups: Groups, registry: Registry) -> None:
+    group = submit(groups, 2)
+    work = Inference(groups, registry, loaded_versions=2, max_attempts=1)
+    store, registry._artifacts = registry._artifacts, Away()  # type: ignore[assignment]
+    for _ in range(3):
+        with pytest.raises(OSError, match="away"):
+            work.run(whole(group, 2))
+    registry._artifacts = store
+    work.run(whole(group, 2))
+
+    assert states(groups, group) == "ss"
 
 
 def test_a_worker_is_idle_only_between_slices(groups: Groups) -> None:

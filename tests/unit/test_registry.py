@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ml.artifacts import ArtifactNotFound, Artifacts
-from ml.registry import PRODUCTION, RELEASE, LocalIndex, Move, Registry, UnknownModel, VersionInUse, open_local
+from ml.registry import (
+    PRODUCTION, RELEASE, DamagedVersion, LocalIndex, Move, Registry, UnknownModel, VersionInUse, open_local,
+)  # fmt: skip
 
 FILES = {"model.keras": b"keras", "model.tflite": b"litert"}
 
@@ -139,7 +141,7 @@ def test_a_file_that_was_changed_is_not_handed_out(registry: Registry, artifacts
     (key,) = (key for key in artifacts.list("models/v1/") if key.endswith("/model.tflite"))
     artifacts.put(key, b"another")
 
-    with pytest.raises(OSError, match="model.tflite of v1 is not what was published"):
+    with pytest.raises(DamagedVersion, match="model.tflite of v1 is not what was published"):
         registry.file("v1", "model.tflite")
     assert registry.file("v1", "model.keras") == b"keras"
 
