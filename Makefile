@@ -62,6 +62,10 @@ openapi: $(VENV)/dev.done ## Write openapi/openapi.json from the code
 openapi-check: $(VENV)/dev.done ## Fail when openapi/openapi.json is stale
 	$(BIN)/python -m api | diff -u openapi/openapi.json - || (echo "Stale: run make openapi"; exit 1)
 
+.PHONY: shipped
+shipped: $(VENV)/dev.done ## Train the model that ships with the repository anew, and write its card (an hour or more)
+	$(BIN)/python -m ml train --shipped small --checkpoint runs/shipped.npz
+
 .PHONY: screenshot
 screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console, with the service running
 	$(BIN)/python tests/e2e/screenshot.py docs/console.png
