@@ -109,10 +109,17 @@ def test_every_accepted_prediction_is_answered_while_redis_restarts(victim: Heml
 def test_every_accepted_prediction_is_answered_while_the_web_process_is_killed(victim: Hemline) -> None:
     stream = Stream(victim.http.url, 1000)
     stream.after(300)
+    killed = victim.part("web")
     victim.kill_part("web")
     stream.check()
 
     assert len(stream.accepted) == 1000
+    # What Granian started must not go on without it: it would hold the port for ever.
+    assert len(killed) > 1
+    _, left = psutil.wait_procs(killed, timeout=10)
+    for process in left:
+        process.kill()
+    assert not left
 
 
 def test_a_batch_survives_its_worker(victim: Hemline) -> None:
