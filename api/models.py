@@ -22,6 +22,7 @@ aliases = Blueprint("aliases", __name__, description="Names that point at versio
 
 _VERSION = responses.path_id("version", "version", "v1")
 _ALIAS = {**responses.path_id("alias", "alias", "production"), "description": "The alias."}
+_NEW_ALIAS = {**_ALIAS, "schema": {"type": "string", "pattern": "^(?!v[0-9]+$)[a-z][a-z0-9-]{0,62}$"}}
 _FILES = {"keras": "model.keras", "litert": "model.tflite"}
 _BINARY = {"type": "string", "format": "binary"}
 
@@ -80,7 +81,7 @@ def delete_model(version: str) -> Response:
 
 
 @aliases.put("/aliases/<alias>")
-@aliases.doc(operationId="putAlias", parameters=[_ALIAS], summary="Point an alias at a version")
+@aliases.doc(operationId="putAlias", parameters=[_NEW_ALIAS], summary="Point an alias at a version")
 @aliases.arguments(AliasRequestSchema)
 @aliases.response(200, AliasSchema)
 @responses.problems(aliases, 400, 413, 415, 422)
