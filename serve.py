@@ -21,9 +21,10 @@ import urllib.error
 import urllib.request
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from supervisor import events
 from supervisor.medusa import asyncore_25 as asyncore
@@ -51,8 +52,7 @@ class Program:
 def main() -> int:
     """Serve until a signal or until a part cannot be kept alive; the exit status says which."""
     try:
-        settings = Settings.from_env()
-        _check_port(settings)
+        settings = _with_port(Settings.from_env())
     except (InvalidSetting, OSError) as wrong:
         print(wrong, file=sys.stderr)
         return 2
@@ -76,7 +76,13 @@ def _serve(settings: Settings, home: Path) -> int:
         print(missing, file=sys.stderr)
         return 2
     config = home / "supervisord.conf"
-    config.write_text("\n".join(_configuration(home, redis_url, [*redis, *_programs(settings)])))
+    config.write_text("\n".join(_configuration(home, [*redis, *_programs(settings)])))
+    os.environ.update(
+        HEMLINE_REDIS_URL=redis_url, HEMLINE_HOME=str(home), PORT=str(settings.port), PYTHONUNBUFFERED="1",
+        PYTHONPATH=str(Path(__file__).parent),
+        # One thread a process for linear algebra, two arenas for memory: parts scale by processes.
+        OPENBLAS_NUM_THREADS="1", MALLOC_ARENA_MAX="2",
+    )  # fmt: skip
     options = ServerOptions()
     options.realize(["--nodaemon", "--silent", "--configuration", str(config)])
     options.first, options.test = True, False
@@ -137,11 +143,12 @@ def _redis(settings: Settings, home: Path) -> tuple[str, list[Program]]:
     folder = home / "redis"
     folder.mkdir(exist_ok=True)
     path = folder / "redis.sock"
-    if len(str(path)) > 100:  # a socket's path must be shorter than 108 bytes
+    # A socket's path must be shorter than 108 bytes, and it has to stand in a URL.
+    if len(str(path)) > 100 or quote(str(path)) != str(path):
         path = Path(tempfile.mkdtemp(prefix="hemline-")) / "redis.sock"
     options = {
         "--port": "0", "--unixsocket": str(path), "--unixsocketperm": "700", "--dir": str(folder), "--save": "",
-        "--appendonly": "yes", "--appendfsync": "everysec", "--maxmemory": settings.redis_memory,
+        "--appendonly": "yes", "--appendfsync": settings.redis_fsync, "--maxmemory": settings.redis_memory,
         "--maxmemory-policy": "noeviction", "--loglevel": "warning",
     }  # fmt: skip
     flat = [word for option in options.items() for word in option]
@@ -159,16 +166,10 @@ def _redis_server() -> str:
                             "one in HEMLINE_REDIS_URL.")  # fmt: skip
 
 
-def _configuration(home: Path, redis_url: str, programs: list[Program]) -> Iterator[str]:
+def _configuration(home: Path, programs: list[Program]) -> Iterator[str]:
     here = Path(__file__).parent
-    settings = {
-        "HEMLINE_REDIS_URL": redis_url, "HEMLINE_HOME": str(home), "PYTHONPATH": str(here), "PYTHONUNBUFFERED": "1",
-        # One thread a process for linear algebra, two arenas for memory: parts scale by processes.
-        "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2",
-    }  # fmt: skip
-    environment = ",".join(f'{name}="{_escape(value)}"' for name, value in settings.items())
     yield from ("[supervisord]", f"pidfile={_escape(str(home / 'supervisord.pid'))}", "nodaemon=true", "silent=true",
-                "logfile=/dev/fd/1", "logfile_maxbytes=0", "loglevel=warn", f"environment={environment}",
+                "logfile=/dev/fd/1", "logfile_maxbytes=0", "loglevel=warn",
                 *(["user=root"] if os.getuid() == 0 else []))  # fmt: skip
     # Should the supervisor itself be killed, its parts must not outlive it.
     tie = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
@@ -187,23 +188,26 @@ def _escape(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _check_port(settings: Settings) -> None:
-    with socket.socket() as probe:
+def _with_port(settings: Settings) -> Settings:
+    """The settings with a port that can be had. Raises OSError."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as taken:
             raise OSError(f"{settings.host}:{settings.port} cannot be used ({taken.strerror}). Set PORT.") from None
+        return replace(settings, port=probe.getsockname()[1])
 
 
 def _announce(settings: Settings) -> None:
     """Print the URLs as soon as the service is ready."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    url = f"http://{host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    url = f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{settings.port}"
+    ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # no proxy to our own machine
     while True:
         time.sleep(0.1)
         try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=2):
+            with ask(f"{url}/health/ready", timeout=2):
                 break
         except (OSError, urllib.error.HTTPError):
             continue

@@ -7,7 +7,9 @@ name that hosting platforms use.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -20,9 +22,11 @@ class InvalidSetting(ValueError):
     """A variable of the environment cannot be read; the message names it and says what it takes."""
 
 
-def setting(default: Any, doc: str, *, least: float | None = None, env: str | None = None) -> Any:
-    """A field with its documentation, its lower limit and, where it breaks the rule, its variable."""
-    return field(default=default, metadata={"doc": doc, "least": least, "env": env})
+def setting(
+    default: Any, doc: str, *, least: float | None = None, most: float = math.inf, like: str = "", env: str | None = None
+) -> Any:
+    """A field: its documentation, its limits or the pattern of its text, and its variable where that is special."""
+    return field(default=default, metadata={"doc": doc, "least": least, "most": most, "like": like, "env": env})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +34,19 @@ class Settings:
     """What an operator may set. Durations are in seconds, sizes in bytes."""
 
     home: Path = setting(Path(".hemline"), "Where the service keeps its state.")
-    redis_url: str = setting("", "Redis of the service (redis://, rediss://, unix://). Empty: `make run` starts one.")
-    redis_memory: str = setting("2gb", "maxmemory of the Redis that `make run` starts.")
+    redis_url: str = setting(
+        "", "Redis of the service. Empty: `make run` starts one.", like=r"(redis|rediss|unix)://\S+"
+    )
+    redis_memory: str = setting("2gb", "maxmemory of the Redis that `make run` starts.", like=r"[0-9]+([kmg]b?)?")
+    redis_fsync: str = setting(
+        "everysec", "When that Redis flushes to disk. `always` also survives a power cut, and is slower.",
+        like="everysec|always",
+    )  # fmt: skip
     artifacts_url: str = setting("", "Store of models: file:///path or s3://bucket/prefix. Empty: under HEMLINE_HOME.")
     data_dir: str = setting("", "Folder with the four Fashion-MNIST IDX files. Empty: downloaded once.")
 
     host: str = setting("127.0.0.1", "Address that the web process binds.")
-    port: int = setting(8000, "Port that the web process binds.", least=0, env="PORT")
+    port: int = setting(8000, "Port that the web process binds; 0 takes a free one.", least=0, most=65535, env="PORT")
     web_processes: int = setting(1, "Web processes.", least=1)
     web_threads: int = setting(64, "Threads of a web process; a held request keeps one waiting.", least=2)
     prediction_workers: int = setting(1, "Prediction workers that `make run` starts.", least=1)
@@ -59,7 +69,7 @@ class Settings:
     job_attempts: int = setting(4, "How often a training job may lose its worker without progress.", least=1)
     max_waiting_jobs: int = setting(1000, "Training jobs that may wait; more are refused with 503.", least=1)
     checkpoint_seconds: float = setting(30.0, "Longest time between two checkpoints of a training job.", least=1)
-    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = setting("INFO", "How much is logged.", like="DEBUG|INFO|WARNING|ERROR")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -86,12 +96,15 @@ def variable(f: Field[Any]) -> str:
 def _parse(f: Field[Any], text: str) -> Any:
     kind: type[Any] = type(f.default)
     try:
-        value = kind(text) if isinstance(f.default, (int, float, str)) else Path(text)
+        value: Any = kind(text) if isinstance(f.default, (int, float, str)) else Path(text)
     except ValueError:
         raise InvalidSetting(f"{variable(f)} takes {_kinds[kind]}, not {text!r}. {f.metadata['doc']}") from None
-    least = f.metadata["least"]
-    if least is not None and value < least:
-        raise InvalidSetting(f"{variable(f)} must be at least {least:g}, not {text}. {f.metadata['doc']}")
+    least, most, like = (f.metadata[name] for name in ("least", "most", "like"))
+    if least is not None and not (math.isfinite(value) and least <= value <= most):
+        limits = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise InvalidSetting(f"{variable(f)} must be {limits}, not {text}. {f.metadata['doc']}")
+    if like and not re.fullmatch(like, value):
+        raise InvalidSetting(f"{variable(f)} must look like {like}, not {text!r}. {f.metadata['doc']}")
     return value
 
 

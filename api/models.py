@@ -65,7 +65,8 @@ def get_model_artifact(version: str, artifact: str) -> Response:
     """The Keras file, or the float32 LiteRT file. Its SHA-256 is in the card."""
     if artifact not in _FILES:
         raise ArtifactNotFound(f"{artifact} (known: {', '.join(_FILES)})")
-    data = parts().registry.file(version, name := _FILES[artifact])
+    registry = parts().registry
+    data = registry.file(registry.resolve(version), name := _FILES[artifact])
     disposition = f'attachment; filename="hemline-{version}.{name.rpartition(".")[2]}"'
     return Response(data, headers={"Content-Disposition": disposition}, mimetype="application/octet-stream")
 

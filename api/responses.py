@@ -102,9 +102,10 @@ def page(items: Iterable[Mapping[str, Any]], next_cursor: str | None) -> Respons
 def preferred_wait() -> float:
     """Seconds that the client prefers to wait, at most what is allowed; 0 where it does not, or says it wrongly."""
     for preference in parse_list_header(request.headers.get("Prefer", "")):
-        name, _, value = preference.partition("=")
-        if name.strip().lower() == "wait" and value.strip().isdecimal():
-            return min(float(value.strip()[:9]), parts().settings.max_wait)
+        name, _, value = preference.partition(";")[0].partition("=")
+        seconds = value.strip().strip('"')
+        if name.strip().lower() == "wait" and seconds.isascii() and seconds.isdecimal():
+            return min(float(seconds[:9]), parts().settings.max_wait)
     return 0.0
 
 

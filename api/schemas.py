@@ -17,7 +17,7 @@ from workers.ids import GROUP_LIMIT
 from workers.tuning import MOST_TRIALS
 
 EXAMPLE_IMAGE = b64encode((files("api") / "console" / "samples" / "sneaker.png").read_bytes()).decode()
-CURSOR_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
+CURSOR_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}(?!\n)$"  # `$` alone lets a line break follow
 STATES = "`queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not know."
 
 
@@ -112,7 +112,7 @@ class PredictionRequestSchema(Schema):
         "as they are (bright on black, like the data set); anything else is brought to that form.",
         "format": "base64-image", "example": EXAMPLE_IMAGE,
     })  # fmt: skip
-    model = fields.String(load_default="production", metadata={"description": _MODEL, "format": "model-name", "example": "production"})
+    model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
     top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
     metadata = _metadata_field()
 
@@ -124,7 +124,7 @@ class BatchRequestSchema(Schema):
         fields.String(metadata={"format": "base64-image"}), required=True, validate=validate.Length(1, GROUP_LIMIT),
         metadata={"description": "The pictures, each as in a prediction. A bad one fails alone.", "example": [EXAMPLE_IMAGE]},
     )  # fmt: skip
-    model = fields.String(load_default="production", metadata={"description": _MODEL, "format": "model-name", "example": "production"})
+    model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
     top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
     metadata = _metadata_field()
 
@@ -533,7 +533,7 @@ class ModelPageArgumentsSchema(Schema):
     """Which part of the list."""
 
     limit = _integer("How many items at most.", strict=False, load_default=20, validate=validate.Range(1, 100))
-    cursor = _string("`next_cursor` of the page before.", load_default=None, validate=validate.Regexp("^v[1-9][0-9]{0,8}$"))
+    cursor = _string("`next_cursor` of the page before.", load_default=None, validate=validate.Regexp(r"^v[1-9][0-9]{0,8}(?!\n)$"))
 
 
 class AliasSchema(AnswerSchema):

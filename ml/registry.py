@@ -169,8 +169,7 @@ class Registry:
         if not _ALIAS.fullmatch(alias):
             raise InvalidAlias("An alias is made of lower-case letters, digits and hyphens, and is no version's id.")
         moved = self._index.move(Move(alias=alias, to_version=version, by=by))
-        moves = {name: [asdict(m) for m in self._index.history(name)] for name in self._index.aliases()}
-        self._artifacts.put("aliases.json", json.dumps(moves, indent=1).encode())
+        self._mirror()
         return moved
 
     def restore(self) -> None:
@@ -195,6 +194,16 @@ class Registry:
                 moves = self._index.history(alias)
                 if all(m.by == RELEASE for m in moves) and not any(m.to_version == version for m in moves[:1]):
                     self.point(alias, version, by=RELEASE)
+
+    def _mirror(self) -> None:
+        written = None
+        # Another may move an alias between our look and our writing; whoever writes last must have seen it.
+        while written != (moves := self._all_moves()):
+            self._artifacts.put("aliases.json", json.dumps(moves, indent=1).encode())
+            written = moves
+
+    def _all_moves(self) -> dict[str, list[dict[str, Any]]]:
+        return {alias: [asdict(move) for move in self._index.history(alias)] for alias in self._index.aliases()}
 
     def _stored(self) -> list[str]:
         keys = self._artifacts.list("models/")

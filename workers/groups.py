@@ -345,7 +345,8 @@ def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, resu
         if at_submission or state is JobState.CANCELED:
             started = None
     expires = completed + group.ttl * 1_000_000 if completed else None
-    if expires and expires < time.time() * 1_000_000:
+    # A batch is forgotten as a whole.
+    if expires and group.name.startswith("pred:") and expires < time.time() * 1_000_000:
         return None
     shown = failure and error(failure["code"], failure["detail"])
     found = started if state is not JobState.QUEUED else None

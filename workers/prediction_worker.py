@@ -13,7 +13,7 @@ from settings import Settings
 from workers import inference
 from workers.aliases import RedisIndex
 from workers.app import configure_logging, connect, make_celery, wait_for_redis
-from workers.groups import Groups
+from workers.groups import VERSIONS, Groups
 from workers.jobs import JobStore
 from workers.queue import PREDICTIONS, send_job, send_tuning
 from workers.tuning import TuningStore
@@ -32,15 +32,23 @@ def build(settings: Settings) -> Celery:
     heartbeat = Heartbeat(redis, PREDICTIONS, work.idle_for)
     stores = (JobStore.training(redis, settings), send_job), (TuningStore.from_settings(redis, settings), send_tuning)
     sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
-    upkeep = Upkeep(heartbeat.beat, sweep.run)
+
+    def install() -> None:
+        # One worker at a time, so that a release is published once however many start together.
+        with redis.lock("hemline:install", timeout=120):
+            registry.restore()
+            registry.install_shipped()
+
+    def reinstall() -> None:
+        if not redis.exists(VERSIONS):  # Redis came back without its data
+            install()
+
+    upkeep = Upkeep(heartbeat.beat, sweep.run, reinstall)
 
     def prepare(**_: Any) -> None:
-        # One worker at a time, so that a release is published once however many start together.
         try:
             wait_for_redis(redis)
-            with redis.lock("hemline:install", timeout=120):
-                registry.restore()
-                registry.install_shipped()
+            install()
             work.load(registry.resolve(PRODUCTION))  # warm before the first message
         except Exception as failed:
             # Celery would log the error of a receiver and go on without it.

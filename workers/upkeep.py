@@ -26,7 +26,7 @@ from workers.queue import queue_of, send_slices
 
 _BEAT = 1.0  # seconds between two rounds
 ALIVE_FOR = 5.0  # seconds that a heartbeat counts
-_STALLED_AFTER = 20.0
+_STALLED_AFTER = 5.0
 _log = logging.getLogger(__name__)
 
 

@@ -46,8 +46,17 @@ def test_what_is_no_number_is_refused_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name, least", [(variable(f), f.metadata["least"]) for f in _LIMITED])
 def test_a_number_below_its_limit_is_refused_with_the_limit(name: str, least: float) -> None:
-    with pytest.raises(InvalidSetting, match=rf"^{name} must be at least {least:g}, not -1\."):
+    with pytest.raises(InvalidSetting, match=rf"^{name} must be (at least|from) {least:g}.*, not -1\."):
         Settings.from_env({name: "-1"})
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("PORT", "70000"), ("HEMLINE_LINGER", "nan"), ("HEMLINE_LEASE", "inf"), ("HEMLINE_REDIS_URL", "localhost:6379"),
+    ("HEMLINE_REDIS_MEMORY", "lots"), ("HEMLINE_LOG_LEVEL", "loud"), ("HEMLINE_REDIS_FSYNC", "never"),
+])  # fmt: skip
+def test_what_makes_no_sense_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name} must .*{text}"):
+        Settings.from_env({name: text})
 
 
 @pytest.mark.parametrize("name, least", [(variable(f), f.metadata["least"]) for f in _LIMITED])
