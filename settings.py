@@ -23,7 +23,7 @@ class InvalidSetting(ValueError):
 
 
 def setting(
-    default: Any, doc: str, *, least: float | None = None, most: float = math.inf, like: str = "", env: str | None = None
+    default: Any, doc: str, *, least: float | None = None, most: float = math.inf, like: str = "", env: str = ""
 ) -> Any:
     """A field: its documentation, its limits or the pattern of its text, and its variable where that is special."""
     return field(default=default, metadata={"doc": doc, "least": least, "most": most, "like": like, "env": env})
