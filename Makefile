@@ -41,6 +41,12 @@ lint: $(VENV)/dev.done ## flake8, the dependency rule, types
 contract-test: $(VENV)/dev.done ## Let schemathesis try the running service, with every check
 	$(BIN)/schemathesis run --wait-for-schema 60 http://127.0.0.1:$${PORT:-8000}/openapi.json
 
+.PHONY: footprint
+footprint: ## Resident memory of each part of the running service
+	@ps -eo rss=,args= | awk '/[b]in\/granian|[b]in\/celery|[r]edis-server|[s]erve\.py/ { \
+	  part = /granian/ ? "web" : /training_worker/ ? "training worker" : /celery/ ? "prediction worker" : \
+	  /redis/ ? "redis" : "supervisor"; printf "%-18s %4d MB\n", part, $$1 / 1024 }'
+
 .PHONY: survival-test
 survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs
 	$(BIN)/python -m pytest tests/integration/test_training_jobs.py
