@@ -20,7 +20,7 @@ def main(target: Path) -> None:
         options.add_argument(flag)
     browser = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
     try:
-        browser.set_window_size(980, 900)
+        browser.set_window_size(980, 790)
         browser.get(f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/")
         WebDriverWait(browser, 20).until(lambda page: page.find_elements(By.CSS_SELECTOR, "#samples button img"))
         browser.find_element(By.CSS_SELECTOR, "#samples button[title=sneaker]").click()
