@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,18 +43,9 @@ def create_batch(body: dict[str, Any]) -> Response:
     Pictures that cannot be read fail by themselves; the others are answered.
     """
     items = [_read(image, body) for image in body["images"]]
-    deadline = time.monotonic() + (wait := responses.hold(responses.preferred_wait()))
-    try:
-        accepted = parts().queue.submit_batch(body["model"], items, body.get("metadata"))
-        group = responses.wait_until_final(accepted.group, lambda: parts().groups.group(accepted.group), deadline)
-    finally:
-        responses.release(wait)
-    if group is None:
-        abort(404)  # deleted by another request while this one waited
-    headers = {"Location": f"/v1/batches/{ids.join(accepted.group)}", **responses.applied(wait)}
-    if wait and group.state.is_final:
-        return responses.json(document(group), 201, headers)
-    return responses.json(document(group), 202, headers | {"Retry-After": str(parts().backlog.retry_after())})
+    name = parts().queue.submit_batch(body["model"], items, body.get("metadata")).group
+    location = f"/v1/batches/{ids.join(name)}"
+    return responses.created(location, name, lambda: parts().groups.group(name), document, responses.backlog)
 
 
 @blueprint.get("/batches/<batch_id>")
@@ -68,18 +58,7 @@ def create_batch(body: dict[str, Any]) -> Response:
 def get_batch(batch_id: str) -> Response:
     """The state of a batch: how many pictures are done, and how many failed."""
     name = _name(batch_id)
-    wait = responses.hold(responses.preferred_wait())
-    try:
-        deadline = time.monotonic() + wait
-        group = responses.wait_until_final(name, lambda: parts().groups.group(name), deadline)
-    finally:
-        responses.release(wait)
-    if group is None:
-        abort(404)
-    headers = responses.applied(wait)
-    if not group.state.is_final:
-        headers["Retry-After"] = str(parts().backlog.retry_after())
-    return responses.conditional(document(group), headers)
+    return responses.polled(name, lambda: parts().groups.group(name), document, responses.backlog)
 
 
 @blueprint.get("/batches/<batch_id>/results")

@@ -44,7 +44,7 @@ def create_prediction(body: dict[str, Any]) -> Response:
         accepted, place = parts().queue.submit(body["model"], item, wait)
         public = ids.join(accepted.group, place)
         headers = {"Location": f"/v1/predictions/{public}", **responses.applied(wait)}
-        if wait and (prediction := _read_until(public, deadline)) is not None and prediction.state.is_final:
+        if wait and (prediction := _read_until(accepted.group, place, deadline)) and prediction.state.is_final:
             return responses.json(document(prediction), 201, headers | _server_timing(prediction))
     finally:
         responses.release(wait)
@@ -65,17 +65,11 @@ def get_prediction(prediction_id: str) -> Response:
 
     `Prefer: wait=N` holds the answer until the state is final or N seconds are over.
     """
-    wait = responses.hold(responses.preferred_wait())
-    try:
-        prediction = _read_until(prediction_id, time.monotonic() + wait)
-    finally:
-        responses.release(wait)
-    if prediction is None:
-        abort(404)
-    headers = responses.applied(wait) | _server_timing(prediction)
-    if not prediction.state.is_final:
-        headers["Retry-After"] = str(parts().backlog.retry_after())
-    return responses.conditional(document(prediction), headers)
+    group, place = ids.split("pred", prediction_id) or abort(404)
+    groups = parts().groups
+    return responses.polled(
+        group, lambda: groups.prediction(group, place), document, responses.backlog, _server_timing
+    )
 
 
 @blueprint.get("/predictions")
@@ -165,11 +159,7 @@ def _decode(text: str) -> bytes:
         raise InvalidImage("not_base64", "This is not base64. Encode the bytes of the picture's file.") from None
 
 
-def _read_until(public: str, deadline: float) -> Prediction | None:
-    found = ids.split("pred", public)
-    if found is None:
-        return None
-    group, place = found
+def _read_until(group: str, place: int, deadline: float) -> Prediction | None:
     return responses.wait_until_final(group, lambda: parts().groups.prediction(group, place), deadline)
 
 

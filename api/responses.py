@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
-from flask import Response, request
+from flask import Response, abort, request
 from werkzeug.http import parse_list_header
 
 from api.errors import PROBLEM_JSON
@@ -123,6 +123,46 @@ def release(held: float) -> None:
     """The request is not held any more."""
     if held:
         parts().held.release()
+
+
+def created(
+    location: str, name: str, read: Callable[[], Record | None], document: Callable[[Record], Mapping[str, Any]],
+    retry_after: Callable[[Record], int],
+) -> Response:
+    """The answer to a POST whose work is durable: 201 when it ended while the client preferred to wait, else 202."""
+    record, wait = _settled(name, read)
+    headers = {"Location": location, **applied(wait)}
+    if wait and record.state.is_final:
+        return json(document(record), 201, headers)
+    return json(document(record), 202, headers | {"Retry-After": str(retry_after(record))})
+
+
+def polled(
+    name: str, read: Callable[[], Record | None], document: Callable[[Record], Mapping[str, Any]],
+    retry_after: Callable[[Record], int], more: Callable[[Record], dict[str, str]] = lambda _: {},
+) -> Response:
+    """The answer to a GET, held as long as the client prefers and the record is not final."""
+    record, wait = _settled(name, read)
+    headers = applied(wait) | more(record)
+    if not record.state.is_final:
+        headers["Retry-After"] = str(retry_after(record))
+    return conditional(document(record), headers)
+
+
+def _settled(name: str, read: Callable[[], Record | None]) -> tuple[Record, float]:
+    wait = hold(preferred_wait())
+    try:
+        record = wait_until_final(name, read, time.monotonic() + wait)
+    finally:
+        release(wait)
+    if record is None:
+        abort(404)
+    return record, wait
+
+
+def backlog(_: object) -> int:
+    """Seconds after which predictions that wait now should be done."""
+    return parts().backlog.retry_after()
 
 
 def wait_until_final(group: str, read: Callable[[], Record | None], deadline: float) -> Record | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,15 +47,8 @@ def create_training_job(body: dict[str, Any]) -> Response:
     """
     job = parts().jobs.submit(_checked(body))
     send_job(parts().celery, job.id)
-    wait = responses.hold(responses.preferred_wait())
-    try:
-        found = responses.wait_until_final(job.id, lambda: parts().jobs.get(job.id), time.monotonic() + wait) or job
-    finally:
-        responses.release(wait)
-    headers = {"Location": f"/v1/training-jobs/{job.id}", **responses.applied(wait)}
-    if found.state.is_final:
-        return responses.json(document(found), 201, headers)
-    return responses.json(document(found), 202, headers | {"Retry-After": _retry_after(found)})
+    location = f"/v1/training-jobs/{job.id}"
+    return responses.created(location, job.id, lambda: parts().jobs.get(job.id), document, _retry_after)
 
 
 @blueprint.get("/training-jobs/<job_id>")
@@ -69,18 +61,7 @@ def create_training_job(body: dict[str, Any]) -> Response:
 @responses.problems(blueprint, 404)
 def get_training_job(job_id: str) -> Response:
     """The state of a job: progress, a row of history for each epoch, and on success the new version."""
-    wait = responses.hold(responses.preferred_wait())
-    try:
-        deadline = time.monotonic() + wait
-        job = responses.wait_until_final(job_id, lambda: parts().jobs.get(job_id), deadline)
-    finally:
-        responses.release(wait)
-    if job is None:
-        abort(404)
-    headers = responses.applied(wait)
-    if not job.state.is_final:
-        headers["Retry-After"] = _retry_after(job)
-    return responses.conditional(document(job), headers)
+    return responses.polled(job_id, lambda: parts().jobs.get(job_id), document, _retry_after)
 
 
 @blueprint.get("/training-jobs")
@@ -185,8 +166,9 @@ def _check_base(version: str, spec: TrainingSpec) -> None:
         raise InvalidSpec("base_version", f"is a {base['network']}; set network to that.")
 
 
-def _retry_after(job: Job) -> str:
-    return str(max(1, min(30, round((job.progress or {}).get("eta_seconds", 5) / 10))))
+def _retry_after(job: Job) -> int:
+    left: float = (job.progress or {}).get("eta_seconds", 50)
+    return max(1, min(30, round(left / 10)))
 
 
 def _stream(found: Parts, job: str, after: str | None) -> Iterator[str]:

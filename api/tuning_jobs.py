@@ -26,11 +26,18 @@ from workers.tuning import spec_of
 blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.")
 _ID = responses.path_id("tune_id", "tuning job", "tune_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("search_space", "trials", "timeout_seconds", "dataset", "description")
+_EXAMPLE = {
+    "network": "tutorial_cnn", "dataset": "fashion-mnist", "trials": 12, "epochs": 3, "fraction": 0.1,
+    "search_space": {
+        "learning_rate": {"low": 0.01, "high": 1.0, "log": True}, "batch_size": {"choices": [32, 64, 128]},
+        "hyperparameters": {"dense": {"low": 32, "high": 256}},
+    },
+}  # fmt: skip
 
 
 @blueprint.post("/tuning-jobs")
 @blueprint.doc(operationId="createTuningJob", parameters=[responses.PREFER], summary="Search hyperparameters")
-@blueprint.arguments(TuningJobRequestSchema)
+@blueprint.arguments(TuningJobRequestSchema, example=_EXAMPLE)
 @blueprint.response(202, TuningJobSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll it.")
 @blueprint.alt_response(
     201, schema=TuningJobSchema, headers=responses.CREATED_HEADERS, success=True,
@@ -46,15 +53,8 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
     """
     job = parts().tunings.submit(_checked(body))
     send_tuning(parts().celery, job.id)
-    wait = responses.hold(responses.preferred_wait())
-    try:
-        found = responses.wait_until_final(job.id, lambda: _get(job.id), time.monotonic() + wait) or job
-    finally:
-        responses.release(wait)
-    headers = {"Location": f"/v1/tuning-jobs/{job.id}", **responses.applied(wait)}
-    if found.state.is_final:
-        return responses.json(_document(found), 201, headers)
-    return responses.json(_document(found), 202, headers | {"Retry-After": _retry_after(found)})
+    location = f"/v1/tuning-jobs/{job.id}"
+    return responses.created(location, job.id, lambda: _get(job.id), _document, _retry_after)
 
 
 @blueprint.get("/tuning-jobs/<tune_id>")
@@ -67,17 +67,7 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
 @responses.problems(blueprint, 404)
 def get_tuning_job(tune_id: str) -> Response:
     """The state of a tuning job: how many trials are done, and on success the best of them."""
-    wait = responses.hold(responses.preferred_wait())
-    try:
-        job = responses.wait_until_final(tune_id, lambda: _get(tune_id), time.monotonic() + wait)
-    finally:
-        responses.release(wait)
-    if job is None:
-        abort(404)
-    headers = responses.applied(wait)
-    if not job.state.is_final:
-        headers["Retry-After"] = _retry_after(job)
-    return responses.conditional(_document(job), headers)
+    return responses.polled(tune_id, lambda: _get(tune_id), _document, _retry_after)
 
 
 @blueprint.get("/tuning-jobs")
@@ -225,9 +215,9 @@ def _trial(trial: Job) -> dict[str, Any]:
     return shown
 
 
-def _retry_after(job: Job) -> str:
+def _retry_after(job: Job) -> int:
     done = (job.progress or {}).get("done", 0)
     if not done or job.started is None:
-        return "5"
-    seconds = (time.time() - job.started / 1e6) / done * (job.spec["trials"] - done)
-    return str(max(1, min(30, round(seconds / 10))))
+        return 5
+    seconds: float = (time.time() - job.started / 1e6) / done * (job.spec["trials"] - done)
+    return max(1, min(30, round(seconds / 10)))
