@@ -361,10 +361,10 @@ class DimensionSchema(Schema):
     """What a field may be: `choices`, or a range with `low` and `high`."""
 
     choices = fields.List(fields.Raw(), validate=validate.Length(1, MOST_CHOICES), metadata={
-        "description": "The values to choose from, each a value that the field takes.", "example": [32, 64, 128]})
-    low = fields.Raw(metadata={"description": "The lowest value; of a field of whole numbers a whole one.", "type": "number", "example": 0.001})
-    high = fields.Raw(metadata={"description": "The highest value, at least `low`.", "type": "number", "example": 1.0})
-    log = _Boolean(metadata={"description": "Search by orders of magnitude; `low` must be above 0. False unless given.", "example": True})
+        "description": "The values to choose from, each one that the field takes."})
+    low = fields.Raw(metadata={"description": "The lowest value; of a field of whole numbers a whole one.", "type": "number"})
+    high = fields.Raw(metadata={"description": "The highest value, at least `low`.", "type": "number"})
+    log = _Boolean(metadata={"description": "Search by orders of magnitude; `low` must be above 0. False unless given."})
 
 
 def _searched(name: str) -> fields.Field[Any]:
@@ -380,7 +380,6 @@ class SearchSpaceSchema(Schema):
     network = _searched("network")
     hyperparameters = fields.Dict(keys=fields.String(), values=fields.Nested(DimensionSchema), metadata={
         "description": "The network's own parameters; every network that is tried must have them.",
-        "example": {"dense": {"low": 32, "high": 256, "log": True}},
     })  # fmt: skip
     batch_size = _searched("batch_size")
     optimizer = _searched("optimizer")
@@ -404,7 +403,6 @@ class TuningJobRequestSchema(TrainingJobRequestSchema):
 
     search_space = fields.Nested(SearchSpaceSchema, required=True, metadata={
         "description": "What to try. A field is either here or has a fixed value, not both.",
-        "example": {"learning_rate": {"low": 0.01, "high": 1.0, "log": True}, "batch_size": {"choices": [64, 128, 256]}},
     })  # fmt: skip
     trials = _integer(f"How many trials, 1 to {MOST_TRIALS}.", 20, load_default=20, validate=validate.Range(1, MOST_TRIALS))
     timeout_seconds = _number("End after this time from the first trial's beginning, with what there is then.", 3600, validate=validate.Range(1, 30 * 86400))
