@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Response, abort, request
@@ -45,8 +46,7 @@ def create_training_job(body: dict[str, Any]) -> Response:
     another goes on from the last checkpoint. `promote` says when the new version becomes production: `never`,
     `always`, or `if_better`, when it gets more of the validation images right than production does.
     """
-    job = parts().jobs.submit(_checked(body))
-    send_job(parts().celery, job.id)
+    job = submit(_checked(body))
     location = f"/v1/training-jobs/{job.id}"
     return responses.created(location, job.id, lambda: parts().jobs.get(job.id), document, _retry_after)
 
@@ -147,6 +147,25 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     if "base_version" in ours:
         _check_base(ours["base_version"], spec)
     return {"training": spec.to_dict(), **ours}
+
+
+def submit(spec: dict[str, Any]) -> Job:
+    """Accept a job and ask for it to be done. Raises InvalidSpec where its data set was deleted in that moment."""
+    job = parts().jobs.submit(spec)
+    with withdrawn_without(spec["dataset"], parts().jobs.cancel, job):
+        send_job(parts().celery, job.id)
+    return job
+
+
+@contextmanager
+def withdrawn_without(dataset: str, cancel: Callable[[str], object], job: Job) -> Iterator[None]:
+    """Go on only with a data set that is still there: deleting looks for jobs first, so one of both sees the other."""
+    try:
+        check_dataset(dataset)
+    except InvalidSpec:
+        cancel(job.id)
+        raise
+    yield
 
 
 def check_dataset(name: str) -> None:

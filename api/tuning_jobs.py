@@ -20,7 +20,7 @@ from api.schemas import (
 from ml.search_space import read_space
 from ml.spec import TrainingSpec
 from workers.jobs import Job, JobState
-from workers.queue import send_job, send_tuning
+from workers.queue import send_tuning
 from workers.tuning import spec_of
 
 blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.")
@@ -52,7 +52,8 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
     than others after the same epoch are pruned, and one that loses its worker is tried again with the same values.
     """
     job = parts().tunings.submit(_checked(body))
-    send_tuning(parts().celery, job.id)
+    with training_jobs.withdrawn_without(job.spec["dataset"], parts().tunings.cancel, job):
+        send_tuning(parts().celery, job.id)
     location = f"/v1/tuning-jobs/{job.id}"
     return responses.created(location, job.id, lambda: _get(job.id), _document, _retry_after)
 
@@ -156,8 +157,7 @@ def train_best_trial(tune_id: str) -> Response:
     budget = {name: said.pop(name) for name in ("epochs", "fraction", "patience")}
     spec = TrainingSpec.from_dict(spec_of(job, best).to_dict() | budget)
     words = {"description": f"trial {best.spec['number']} of {job.id}"} | said
-    trained = parts().jobs.submit({"training": spec.to_dict(), "dataset": job.spec["dataset"], **words})
-    send_job(parts().celery, trained.id)
+    trained = training_jobs.submit({"training": spec.to_dict(), "dataset": job.spec["dataset"], **words})
     headers = {"Location": f"/v1/training-jobs/{trained.id}", "Retry-After": "5"}
     return responses.json(training_jobs.document(trained), 202, headers)
 

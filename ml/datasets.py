@@ -63,7 +63,9 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) over images, then labels, in order."""
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
 
     def take(self, indices: NDArray[np.intp]) -> "Dataset":
         """The items at these places, in this order."""

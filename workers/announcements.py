@@ -58,18 +58,22 @@ class Announcements:
             self.remove(name, event.set)
 
     def _listen(self) -> None:
+        away = False
         while True:
             try:
                 pubsub: Any = self._redis.pubsub  # redis-py leaves it untyped
                 with pubsub(ignore_subscribe_messages=True) as subscription:
                     subscription.subscribe(DONE_CHANNEL)
+                    away = False
                     self._wake_all()  # what happened while nobody listened
                     while True:
                         message = subscription.get_message(timeout=5)
                         if message:
                             self._wake(message["data"].decode())
             except RedisError as lost:
-                _log.warning("announcements: Redis is away (%s)", lost)
+                if not away:
+                    _log.warning("announcements: Redis is away (%s)", lost)
+                away = True
                 time.sleep(0.5)
 
     def _wake(self, name: str) -> None:
