@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 import warnings
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from ml.training import Epoch
 
 _ASKING = 60.0  # seconds that asking may take before another worker may ask
+# Trials after which the process ends, to be started anew: TensorFlow 2.21 never frees the graph of a model's training
+# step, which comes to 5 MB a trial.
+_RENEWED_AFTER = 100
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +72,7 @@ class Tuning:
         self._load = load
         self._study: optuna.Study | None = None
         self._ending = threading.Event()
+        self._trained = 0
         self._idle_since = time.monotonic()
         self._busy = False
 
@@ -100,6 +105,9 @@ class Tuning:
         finally:
             self._busy = False
             self._idle_since = time.monotonic()
+            self._trained += 1
+            if self._trained == _RENEWED_AFTER:
+                os.kill(os.getpid(), signal.SIGTERM)
 
     def _work(self, tune: str, lease: Lease) -> None:
         job, record = self._tunings.jobs.get(tune), self._trials.get(lease.job)

@@ -21,7 +21,7 @@ from ml.datasets import Dataset
 from ml.training import Epoch
 from processes import Client, RedisServer, Web, assert_problem, eventually
 from test_training_jobs import SAMPLE, Site
-from workers import ids
+from workers import ids, trials
 from workers.app import make_celery
 from workers.datasets import DatasetStore
 from workers.jobs import JobState, Lease
@@ -312,6 +312,19 @@ def test_a_worker_that_ends_hands_its_trial_back(
     assert queue_length(redis, TRAINING) == 1
 
 
+def test_after_many_trials_the_process_ends_to_be_started_anew(
+    tuning: Tuning, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(trials, "_RENEWED_AFTER", 2)
+    monkeypatch.setattr(trials.os, "kill", lambda _, number: signals.append(number))
+    tune = store(redis).submit(SPEC)
+    run(tuning, tune.id, monkeypatch, 0.5)
+    assert signals == []
+    run(tuning, tune.id, monkeypatch, 0.5)
+    assert signals == [signal.SIGTERM]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service with a data set, whose training workers a test starts itself."""
@@ -382,17 +395,17 @@ def test_every_trial_is_accounted_for_though_a_worker_is_killed_and_the_best_is_
         site.start_worker()
 
     job = final(http, f"/v1/tuning-jobs/{tune}")
-    trials = table(http, tune)
+    found = table(http, tune)
     assert job["status"] == "succeeded"
     assert job["progress"]["done"] == 5 and job["completed_at"] >= job["started_at"]
-    assert [t["number"] for t in trials] == list(range(5))
-    assert {t["status"] for t in trials} <= {"succeeded", "pruned"}
-    assert Counter(t["attempts"] for t in trials) == {1: 4, 2: 1}
-    again = trials[held["number"]]
+    assert [t["number"] for t in found] == list(range(5))
+    assert {t["status"] for t in found} <= {"succeeded", "pruned"}
+    assert Counter(t["attempts"] for t in found) == {1: 4, 2: 1}
+    again = found[held["number"]]
     assert again["attempts"] == 2
     assert again["parameters"] == held["parameters"]
     best = job["result"]["best_trial"]
-    assert best["value"] == max(t["value"] for t in trials if t["status"] == "succeeded")
+    assert best["value"] == max(t["value"] for t in found if t["status"] == "succeeded")
 
     answer = http.post(f"/v1/tuning-jobs/{tune}/train-best", {"epochs": 1, "promote": "never"})
     assert answer.status_code == 202 and answer.headers["Location"] == f"/v1/training-jobs/{answer.json()['id']}"
