@@ -60,7 +60,7 @@ HEALTHCHECK --interval=15s --timeout=10s --start-period=60s \
     CMD ["python", "-c", "import sys; from settings import Settings; from workers import app, queue, upkeep; \
 sys.exit(not upkeep.alive(app.connect(Settings.from_env().redis()), queue.PREDICTIONS))"]
 CMD ["celery", "--quiet", "--app", "workers.prediction_worker", "worker", "--queues", "predictions,batches", \
-     "--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+     "--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
 
 FROM runtime AS trainer
 COPY --from=trainer-packages /opt/venv /opt/venv
@@ -71,4 +71,4 @@ HEALTHCHECK --interval=15s --timeout=10s --start-period=60s \
     CMD ["python", "-c", "import sys; from settings import Settings; from workers import app, queue, upkeep; \
 sys.exit(not upkeep.alive(app.connect(Settings.from_env().redis()), queue.TRAINING))"]
 CMD ["celery", "--quiet", "--app", "workers.training_worker", "worker", "--queues", "training", \
-     "--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+     "--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]

@@ -117,7 +117,8 @@ class _Watchful(Supervisor):  # type: ignore[misc]
 
 def _programs(settings: Settings) -> Iterator[Program]:
     celery = [str(_BIN / "celery"), "--quiet", "--app"]
-    options = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+    options = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel",
+               settings.log_level]  # fmt: skip
     yield Program(
         "worker", [*celery, "workers.prediction_worker", "worker", "--queues", "predictions,batches", *options],
         priority=20, count=settings.prediction_workers,

@@ -22,9 +22,11 @@ from redis import Redis, RedisError
 
 from settings import Settings
 from workers import ids
+from workers.app import KEY_PREFIX
 
 # A job that waits is looked at this often (ms), in case its message was lost.
 _PATIENCE = 30_000
+_QUEUE = f"{KEY_PREFIX}training"
 _BEATS_PER_LEASE = 5
 _log = logging.getLogger(__name__)
 
@@ -210,7 +212,7 @@ class JobStore:
         error = {"code": "worker_lost", "detail": f"Its worker died {self._max_attempts} times without progress."}
         arguments: list[Any] = [self._max_attempts, _PATIENCE, orjson.dumps(error)]
         names = [name.decode() for name in due]
-        return [job for job in names if self._lapse(self._keys(job), [job, *arguments])]
+        return [job for job in names if self._lapse([*self._keys(job), _QUEUE], [job, *arguments])]
 
     def events(self, job: str, after: str | None) -> list[Event]:
         """What happened to a job after an event, oldest first; from the beginning without one."""

@@ -13,8 +13,8 @@ WORKER = "import workers.prediction_worker"
 
 
 @pytest.mark.parametrize("code, never", [
-    (WEB, {"tensorflow", "keras", "ai_edge_litert"}),
-    (WORKER, {"tensorflow", "keras", "flask", "flask_smorest", "cv2"}),
+    (WEB, {"tensorflow", "keras", "ai_edge_litert", "optuna", "boto3"}),
+    (WORKER, {"tensorflow", "keras", "flask", "flask_smorest", "cv2", "optuna", "boto3"}),
     ("import workers.training_worker", {"tensorflow", "keras", "flask"}),
     ("import ml.registry, ml.runtime, ml.images, ml.artifacts", {"tensorflow", "keras", "redis", "celery", "flask"}),
 ], ids=["web", "worker", "training", "ml"])  # fmt: skip

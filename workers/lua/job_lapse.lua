@@ -1,5 +1,5 @@
 -- The sweep looks at a job that is due: one whose worker is silent waits anew, or has had its chances.
--- KEYS: job, due, events, waiting      ARGV: id, most attempts, due (ms from now), error
+-- KEYS: job, due, events, waiting, its queue      ARGV: id, most attempts, due (ms from now), error
 -- Returns 1 when it is to be sent again.
 local status = redis.call('HGET', KEYS[1], 'status')
 local time = redis.call('TIME')
@@ -27,7 +27,8 @@ else
     redis.call('XADD', KEYS[3], '*', 'type', 'interrupted', 'data', '{}')
   end
   redis.call('ZADD', KEYS[2], math.floor(now / 1000) + ARGV[3], ARGV[1])
-  return 1
+  -- What waits behind other messages has not lost its own.
+  return (status == 'running' or redis.call('LLEN', KEYS[5]) == 0) and 1 or 0
 end
 redis.call('PUBLISH', 'hemline:done', ARGV[1])
 return 0
