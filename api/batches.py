@@ -43,9 +43,11 @@ def create_batch(body: dict[str, Any]) -> Response:
     Pictures that cannot be read fail by themselves; the others are answered.
     """
     items = [_read(image, body) for image in body["images"]]
-    name = parts().queue.submit_batch(body["model"], items, body.get("metadata")).group
-    location = f"/v1/batches/{ids.join(name)}"
-    return responses.created(location, name, lambda: parts().groups.group(name), document, responses.backlog)
+    group = parts().queue.submit_batch(body["model"], items, body.get("metadata"))
+    location = f"/v1/batches/{ids.join(group.name)}"
+    return responses.created(
+        location, group.name, group, lambda: parts().groups.group(group.name), document, responses.backlog
+    )
 
 
 @blueprint.get("/batches/<batch_id>")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import islice
 from typing import Any
 
 from flask import Response
@@ -34,12 +36,12 @@ _BINARY = {"type": "string", "format": "binary"}
 @responses.problems(blueprint, 422)
 def list_models(query: dict[str, Any]) -> Response:
     """Versions with their metrics, newest first."""
-    versions, cursor, limit = parts().registry.versions(), query["cursor"], query["limit"]
-    if cursor is not None:
-        versions = [version for version in versions if int(version[1:]) < int(cursor[1:])]
-    pointing = _pointing()
-    shown = [_summary(parts().registry.card(version), pointing) for version in versions[:limit]]
-    return responses.page(shown, versions[limit - 1] if len(versions) > limit else None)
+    limit, pointing = query["limit"], _pointing()
+    before = int(query["cursor"][1:]) if query["cursor"] else math.inf
+    older = (card for card in parts().registry.cards() if int(card["version"][1:]) < before)
+    cards = list(islice(older, limit + 1))
+    shown = [_summary(card, pointing) for card in cards[:limit]]
+    return responses.page(shown, shown[-1]["version"] if len(cards) > limit else None)
 
 
 @blueprint.get("/models/<version>")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import binascii
 import time
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from flask import Response, abort
+from redis import RedisError
 
 from api import responses
 from api.blueprints import Blueprint
@@ -44,8 +46,10 @@ def create_prediction(body: dict[str, Any]) -> Response:
         accepted, place = parts().queue.submit(body["model"], item, wait)
         public = ids.join(accepted.group, place)
         headers = {"Location": f"/v1/predictions/{public}", **responses.applied(wait)}
-        if wait and (prediction := _read_until(accepted.group, place, deadline)) and prediction.state.is_final:
-            return responses.json(document(prediction), 201, headers | _server_timing(prediction))
+        with suppress(RedisError):  # what is durable is said to be so, even when Redis cannot be read now
+            prediction = _read_until(accepted.group, place, deadline) if wait else None
+            if prediction is not None and prediction.state.is_final:
+                return responses.json(document(prediction), 201, headers | _server_timing(prediction))
     finally:
         responses.release(wait)
     queued = {"id": public, "status": "queued", "created_at": responses.timestamp(accepted.created),

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 from flask import Response, abort, request
+from redis import RedisError
 from werkzeug.http import parse_list_header
 
 from api.errors import PROBLEM_JSON
@@ -126,11 +127,18 @@ def release(held: float) -> None:
 
 
 def created(
-    location: str, name: str, read: Callable[[], Record | None], document: Callable[[Record], Mapping[str, Any]],
-    retry_after: Callable[[Record], int],
+    location: str, name: str, accepted: Record, read: Callable[[], Record | None],
+    document: Callable[[Record], Mapping[str, Any]], retry_after: Callable[[Record], int],
 ) -> Response:
-    """The answer to a POST whose work is durable: 201 when it ended while the client preferred to wait, else 202."""
-    record, wait = _settled(name, read)
+    """The answer to a POST whose work is durable: 201 when it ended while the client preferred to wait, else 202.
+
+    `accepted` is the record as it was stored: what is durable is said to be so, even when Redis cannot be read now.
+    """
+    try:
+        record, wait = _settled(name, read)
+    except RedisError:
+        return json(document(accepted), 202, {"Location": location, "Retry-After": "2"})
+    record = record or accepted
     headers = {"Location": location, **applied(wait)}
     if wait and record.state.is_final:
         return json(document(record), 201, headers)
@@ -143,21 +151,20 @@ def polled(
 ) -> Response:
     """The answer to a GET, held as long as the client prefers and the record is not final."""
     record, wait = _settled(name, read)
+    if record is None:
+        abort(404)
     headers = applied(wait) | more(record)
     if not record.state.is_final:
         headers["Retry-After"] = str(retry_after(record))
     return conditional(document(record), headers)
 
 
-def _settled(name: str, read: Callable[[], Record | None]) -> tuple[Record, float]:
+def _settled(name: str, read: Callable[[], Record | None]) -> tuple[Record | None, float]:
     wait = hold(preferred_wait())
     try:
-        record = wait_until_final(name, read, time.monotonic() + wait)
+        return wait_until_final(name, read, time.monotonic() + wait), wait
     finally:
         release(wait)
-    if record is None:
-        abort(404)
-    return record, wait
 
 
 def backlog(_: object) -> int:

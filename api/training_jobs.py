@@ -48,7 +48,7 @@ def create_training_job(body: dict[str, Any]) -> Response:
     """
     job = submit(_checked(body))
     location = f"/v1/training-jobs/{job.id}"
-    return responses.created(location, job.id, lambda: parts().jobs.get(job.id), document, _retry_after)
+    return responses.created(location, job.id, job, lambda: parts().jobs.get(job.id), document, _retry_after)
 
 
 @blueprint.get("/training-jobs/<job_id>")
@@ -96,6 +96,7 @@ def cancel_training_job(job_id: str) -> Response:
     200, {"type": "string"}, content_type="text/event-stream", description="The events, until the last.",
     example='id: 1-0\nevent: epoch\ndata: {"epoch": 1, "val_accuracy": 0.89}\n\n',
 )  # fmt: skip
+@blueprint.alt_response(204, description="There is nothing after `Last-Event-ID`, and nothing will come.", success=True)
 @responses.problems(blueprint, 404)
 def get_training_job_events(job_id: str) -> Response:
     """What happens to a job, as server-sent events.
@@ -110,12 +111,18 @@ def get_training_job_events(job_id: str) -> Response:
 
 def follow(job: str) -> Response:
     """The events of a job of any kind, as they come."""
+    after = request.headers.get("Last-Event-ID", "")
+    after = after if re.fullmatch(r"[0-9]{1,15}-[0-9]{1,10}", after) else ""
+    if after and not parts().jobs.is_open(job) and not parts().jobs.events(job, after):
+        return Response(status=204)  # all is told: a browser's EventSource would come again for ever
     if not parts().held.acquire(blocking=False):
         return problem(503, "Too many requests are held open. Try again soon, or poll the job.", kind="busy",
                        headers={"Retry-After": "5"})  # fmt: skip
-    after = request.headers.get("Last-Event-ID", "")
-    stream = _stream(parts(), job, after if re.fullmatch(r"[0-9]{1,15}-[0-9]{1,10}", after) else None)
-    return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+    stream = _stream(parts(), job, after or None)
+    response = Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+    # Not in the stream itself: one that is never begun, as after HEAD, would never end either.
+    response.call_on_close(parts().held.release)
+    return response
 
 
 def envelope(job: Job) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def withdrawn_without(dataset: str, cancel: Callable[[str], object], job: Job) -
     """Go on only with a data set that is still there: deleting looks for jobs first, so one of both sees the other."""
     try:
         check_dataset(dataset)
-    except InvalidSpec:
+    except Exception:  # also where the store cannot be asked: the client is told that nothing was accepted
         cancel(job.id)
         raise
     yield
@@ -191,20 +198,18 @@ def _retry_after(job: Job) -> int:
 
 
 def _stream(found: Parts, job: str, after: str | None) -> Iterator[str]:
-    """The events of a job as text; the request's place among the held ones is free when it ends."""
-    try:
-        with found.announcements.watch(job) as changed:
-            while True:
-                for event in found.jobs.events(job, after):
-                    after = event.id
-                    yield _text(event)
-                    if event.type in ("succeeded", "failed", "canceled"):
-                        return
-                if not changed.wait(_HEARTBEAT):
-                    yield ": still here\n\n"
-                changed.clear()
-    finally:
-        found.held.release()
+    """The events of a job as text, until the last."""
+    with found.announcements.watch(job) as changed:
+        while True:
+            is_open = found.jobs.is_open(job)  # before its events: the last of them may come in between
+            for event in found.jobs.events(job, after):
+                after = event.id
+                yield _text(event)
+            if not is_open:
+                return
+            if not changed.wait(_HEARTBEAT):
+                yield ": still here\n\n"
+            changed.clear()
 
 
 def _text(event: Event) -> str:

@@ -55,7 +55,7 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
     with training_jobs.withdrawn_without(job.spec["dataset"], parts().tunings.cancel, job):
         send_tuning(parts().celery, job.id)
     location = f"/v1/tuning-jobs/{job.id}"
-    return responses.created(location, job.id, lambda: _get(job.id), _document, _retry_after)
+    return responses.created(location, job.id, job, lambda: _get(job.id), _document, _retry_after)
 
 
 @blueprint.get("/tuning-jobs/<tune_id>")
@@ -103,6 +103,7 @@ def list_tuning_trials(tune_id: str) -> Response:
     200, {"type": "string"}, content_type="text/event-stream", description="The events, until the last.",
     example='id: 1-0\nevent: progress\ndata: {"done": 3, "total": 20, "fraction": 0.15}\n\n',
 )  # fmt: skip
+@blueprint.alt_response(204, description="There is nothing after `Last-Event-ID`, and nothing will come.", success=True)
 @responses.problems(blueprint, 404)
 def get_tuning_job_events(tune_id: str) -> Response:
     """What happens to a tuning job, as server-sent events.

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -118,11 +119,12 @@ class Registry:
 
     def delete(self, version: str) -> None:
         """Forget a version and its files. Raises UnknownModel, and VersionInUse while an alias points at it."""
-        card = self.card(version)
+        card = self.card(self.resolve(version))
         pointing = self._index.remove(version)
         if pointing:
             raise VersionInUse(version, pointing)
         self._artifacts.delete(f"models/{version}/card.json")
+        self._index.remove(version)  # a restore in between may have found the card
         for name, digest in card["sha256"].items():
             self._artifacts.delete(_path(version, digest, name))
         self._read_card.cache_clear()
@@ -134,6 +136,12 @@ class Registry:
     def card(self, version: str) -> Card:
         """The card of a version. Raises UnknownModel."""
         return self._read_card(version)
+
+    def cards(self) -> Iterator[Card]:
+        """The cards of all versions, newest first; one that is deleted meanwhile is left out."""
+        for version in self.versions():
+            with suppress(UnknownModel):
+                yield self.card(version)
 
     def file(self, version: str, name: str) -> bytes:
         """One file of a version. Raises UnknownModel, ArtifactNotFound for a file that the version lacks, and
@@ -186,7 +194,7 @@ class Registry:
 
         Each gets an alias of its folder's name. Production follows a release only while nobody else has ever moved it.
         """
-        origins = {self.card(version).get("origin"): version for version in self.versions()}
+        origins = {card.get("origin"): card["version"] for card in self.cards()}
         for name, card, contents in _shipped(shipped or files("ml") / "shipped"):
             origin = f"shipped:{name}:{hashlib.sha256(contents['model.keras']).hexdigest()[:16]}"
             version = origins.get(origin) or self.publish(contents, {**card, "origin": origin})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 
 from workers.groups import DRAIN_WINDOW, QUEUED
 
@@ -28,7 +29,8 @@ class Backlog:
         now = time.monotonic()
         if now - self._measured > 1:
             self._measured = now
-            self._measure()
+            with suppress(RedisError):  # an answer is not worth losing over its Retry-After
+                self._measure()
         if self._queued <= max(1, self._rate):
             return 1
         return min(_LONGEST, math.ceil(self._queued / self._rate)) if self._rate else 5

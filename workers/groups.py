@@ -176,7 +176,7 @@ class Groups:
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None
     ) -> Accepted:
         """Store a new group; when this returns it is durable. Raises UnknownModel, QueueFull."""
-        states = "".join("f" if item.error else "q" for item in items)
+        states = _states(items)
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [orjson.dumps(item.error) if item.error else item.pixels for item in items]
         keys = [_key(group), _index(group), _PENDING, QUEUED, ALIASES, VERSIONS, _FULL]
@@ -188,6 +188,13 @@ class Groups:
                 raise UnknownModel(model)
             case _:
                 raise QueueFull(f"{answer[1]} predictions are waiting")
+
+    def as_accepted(self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None) -> Group:
+        """A new group as it was stored."""
+        states = _states(items)
+        ended = None if "q" in states else accepted.created
+        ttl = self._limits[1]
+        return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, ttl, metadata)
 
     def slices(self, group: str, count: int) -> list[Slice]:
         """How a group of `count` items is cut."""
@@ -203,9 +210,10 @@ class Groups:
 
     def count_attempt(self, piece: Slice, place: int) -> int:
         """How often this one item has been begun by itself, this time included; its slice's lease starts anew."""
+        due = self._now() + self._lease
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hincrby(_key(piece.group), f"x{place}", 1)
-            pipe.zadd(_PENDING, {str(piece): int(time.time() * 1000) + self._lease}, xx=True)
+            pipe.zadd(_PENDING, {str(piece): due}, xx=True)
             return int(pipe.execute()[0])
 
     def finish(self, piece: Slice, answers: Sequence[Answer]) -> int:
@@ -217,7 +225,7 @@ class Groups:
 
     def overdue(self, limit: int) -> list[Slice]:
         """Slices whose lease, or whose time to wait for a worker, is over."""
-        names: list[Any] = self._redis.zrangebyscore(_PENDING, "-inf", time.time() * 1000, start=0, num=limit)
+        names: list[Any] = self._redis.zrangebyscore(_PENDING, "-inf", self._now(), start=0, num=limit)
         return [Slice.parse(name.decode()) for name in names]
 
     def has_begun(self, piece: Slice) -> bool:
@@ -226,7 +234,7 @@ class Groups:
 
     def postpone(self, pieces: Sequence[Slice]) -> None:
         """Let slices that are sent again be overdue only after another lease."""
-        due = int(time.time() * 1000) + self._lease
+        due = self._now() + self._lease
         self._redis.zadd(_PENDING, {str(piece): due for piece in pieces}, xx=True)
 
     def forget(self, group: str, place: int | None = None) -> bool:
@@ -236,6 +244,11 @@ class Groups:
     def cancel(self, group: str) -> bool:
         """Cancel what has not begun; False when there is no such group."""
         return self._change(group, "cancel", None) >= 0
+
+    def _now(self) -> int:
+        """Milliseconds by Redis' clock, which is everybody's."""
+        seconds, microseconds = self._redis.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _change(self, group: str, what: str, place: int | None) -> int:
         keys = [_key(group), _index(group), _PENDING, QUEUED]
@@ -263,9 +276,8 @@ class Groups:
         values: list[Any] = self._redis.hmget(_key(group.name), names)
         for place, doc, pixels, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
             # Without its doc, it was forgotten or the whole group expired between the two looks.
-            prediction = doc and _prediction(group, place, doc, pixels, result)
-            if prediction:
-                yield prediction
+            if doc:
+                yield _prediction(group, place, doc, pixels, result)
 
     def predictions(
         self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool]
@@ -314,6 +326,10 @@ class Groups:
             return [_group(name, values) for name, values in zip(names, pipe.execute(), strict=True)]
 
 
+def _states(items: Sequence[Item]) -> str:
+    return "".join("f" if item.error else "q" for item in items)
+
+
 def _key(group: str) -> str:
     return f"hemline:{group}"
 
@@ -337,7 +353,7 @@ def _group(name: str, values: Sequence[bytes | None]) -> Group | None:
     return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said)
 
 
-def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, result: bytes | None) -> Prediction | None:
+def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, result: bytes | None) -> Prediction:
     state = _STATES[group.states[place]]
     values = np.frombuffer(result, RESULT)[0] if result and state is JobState.SUCCEEDED else None
     failure = orjson.loads(result) if result and state is JobState.FAILED else None
@@ -349,9 +365,6 @@ def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, resu
         if at_submission or state is JobState.CANCELED:
             started = None
     expires = completed + group.ttl * 1_000_000 if completed else None
-    # A batch is forgotten as a whole.
-    if expires and group.name.startswith("pred:") and expires < time.time() * 1_000_000:
-        return None
     shown = failure and error(failure["code"], failure["detail"])
     found = started if state is not JobState.QUEUED else None
     return Prediction(ids.join(group.name, place), place, state, group.version, group.created, orjson.loads(doc),

@@ -114,11 +114,10 @@ class JobStore:
         """Store a new job; when this returns it is durable. Raises TooManyJobs."""
         job = ids.join(ids.new_group(self._kind))
         keys = [_key(job), self._index, self._due, _events(job), self._waiting]
-        if not self._submit(keys, [job, orjson.dumps(spec), self._max_waiting, _PATIENCE]):
+        stored = self._submit(keys, [job, orjson.dumps(spec), self._max_waiting, _PATIENCE])
+        if not stored:
             raise TooManyJobs(f"{self._max_waiting} jobs are waiting already")
-        found = self.get(job)
-        assert found is not None
-        return found
+        return new_job(job, spec, stored[0])
 
     def get(self, job: str) -> Job | None:
         """A job as it stands, or nothing where there is none of this id."""
@@ -135,6 +134,11 @@ class JobStore:
             records: list[dict[bytes, bytes]] = pipe.execute()
         found = zip(jobs, records, strict=True)
         return [_job(job, {name.decode(): value for name, value in fields.items()}) for job, fields in found if fields]
+
+    def is_open(self, job: str) -> bool:
+        """Whether there is such a job, of any kind, that has not ended."""
+        status: Any = self._redis.hget(_key(job), "status")
+        return status is not None and not JobState(status.decode()).is_final
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[Job], str | None]:
         """Jobs, newest first, that come after a cursor (the ULID of the last one seen); and the next cursor."""
@@ -222,6 +226,11 @@ class JobStore:
 
     def _keys(self, job: str) -> list[str]:
         return [_key(job), self._due, _events(job), self._waiting]
+
+
+def new_job(job: str, spec: Mapping[str, Any], created: int) -> Job:
+    """A job as it was stored."""
+    return _job(job, {"status": b"queued", "spec": orjson.dumps(spec), "created": str(created).encode()})
 
 
 def _key(job: str) -> str:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from celery import Celery
 from redis import Redis, RedisError
@@ -20,7 +21,7 @@ from redis import Redis, RedisError
 from workers import ids
 from workers.announcements import Announcements
 from workers.app import KEY_PREFIX
-from workers.groups import Accepted, Groups, Item, QueueFull, Slice, UnknownModel
+from workers.groups import Accepted, Group, Groups, Item, QueueFull, Slice, UnknownModel
 
 PREDICT, TRAIN, TUNE = "predict", "train", "tune"
 PREDICTIONS, BATCHES, TRAINING = "predictions", "batches", "training"
@@ -125,12 +126,12 @@ class PredictionQueue:
             self._announcements.remove(submission.accepted.group, submission.wake)
         return submission.accepted, submission.place
 
-    def submit_batch(self, model: str, items: Sequence[Item], metadata: dict[str, str] | None) -> Accepted:
+    def submit_batch(self, model: str, items: Sequence[Item], metadata: dict[str, str] | None) -> Group:
         """Make a batch durable, a group of its own. Raises as `submit` does."""
-        group = ids.new_group("batch")
-        accepted = self._groups.submit(group, model, items, metadata)
-        send_slices(self._celery, self._groups.slices(group, len(items)))
-        return accepted
+        name = ids.new_group("batch")
+        accepted = self._groups.submit(name, model, items, metadata)
+        send_slices(self._celery, self._groups.slices(name, len(items)))
+        return self._groups.as_accepted(accepted, items, metadata)
 
     def _publish(self) -> None:
         while True:
@@ -201,6 +202,12 @@ class PredictionQueue:
         for name, wake in overdue:
             self._announcements.remove(name, wake)
         self._announcements.add(group, land)
+
+
+def is_sent(redis: Redis, queue: str, job: str) -> bool:
+    """Whether a message about this job waits in a queue. Celery writes a message's arguments into its headers."""
+    messages: list[Any] = redis.lrange(KEY_PREFIX + queue, 0, -1)
+    return any(job.encode() in message for message in messages)
 
 
 def queue_length(redis: Redis, queue: str) -> int:

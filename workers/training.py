@@ -65,6 +65,7 @@ class Training:
 
     def run(self, job: str) -> None:
         """Work on a job that waits, until it ends or is handed back."""
+        self._idle_since = time.monotonic()  # a message came, also where its job does not wait any more
         lease = self._jobs.claim(job)
         if lease is None:
             return
@@ -80,6 +81,12 @@ class Training:
         finally:
             self._busy = False
             self._idle_since = time.monotonic()
+
+    def forget_checkpoints(self) -> None:
+        """Delete checkpoints of jobs that have ended while nobody worked on them."""
+        for key in self._artifacts.list("jobs/"):
+            if not self._jobs.is_open(key.split("/")[1]):
+                self._artifacts.delete(key)
 
     def _work(self, lease: Lease) -> None:
         try:

@@ -17,7 +17,7 @@ from workers.groups import Groups
 from workers.jobs import JobStore
 from workers.queue import TRAINING, send_job, send_tuning
 from workers.tuning import TuningStore
-from workers.upkeep import Heartbeat, Sweep, Upkeep
+from workers.upkeep import Heartbeat, Sweep, Upkeep, seldom
 
 
 def build(settings: Settings) -> Celery:
@@ -37,7 +37,7 @@ def build(settings: Settings) -> Celery:
     groups = Groups.from_settings(redis, settings)
     stores = (jobs, send_job), (tunings, send_tuning)
     sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
-    upkeep = Upkeep(heartbeat.beat, sweep.run)
+    upkeep = Upkeep(heartbeat.beat, sweep.run, seldom(work.forget_checkpoints))
 
     def prepare(**_: Any) -> None:
         wait_for_redis(redis)

@@ -26,7 +26,7 @@ from ml.search_space import Dimension, read_space, with_values
 from workers.datasets import UnknownDataset
 from workers.jobs import Job, JobState, Lease, LeaseLost
 from workers.queue import TUNE, send_tuning
-from workers.tuning import TuningStore
+from workers.tuning import TuningStore, journal_prefix
 
 if TYPE_CHECKING:
     import optuna
@@ -138,7 +138,7 @@ class Tuning:
 
         number = record.spec["number"]
         dimensions = read_space(job.spec["search_space"], job.spec["training"])
-        with self._redis.lock(f"hemline:tuning:{job.id}:ask", timeout=_ASKING, blocking_timeout=_ASKING):
+        with self._redis.lock(f"{journal_prefix(job.id)}:ask", timeout=_ASKING, blocking_timeout=_ASKING):
             study = self._open(job, number)
             known = study.get_trials(deepcopy=False)
             mine = [each for each in known if each.user_attrs.get("number") == number]
@@ -160,7 +160,7 @@ class Tuning:
         if self._study is None or self._study.study_name != job.id:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                journal = JournalRedisBackend(self._redis_url, prefix=f"hemline:tuning:{job.id}")
+                journal = JournalRedisBackend(self._redis_url, prefix=journal_prefix(job.id))
             self._study = optuna.create_study(
                 study_name=job.id, storage=optuna.storages.JournalStorage(journal), direction="maximize",
                 load_if_exists=True,

@@ -21,8 +21,8 @@ from ml.search_space import with_values
 from ml.spec import TrainingSpec
 from settings import Settings
 from workers import ids
-from workers.jobs import Job, JobState, JobStore, Lease, TooManyJobs
-from workers.queue import TRAINING, queue_length
+from workers.jobs import Job, JobState, JobStore, Lease, TooManyJobs, new_job
+from workers.queue import TRAINING, is_sent
 
 MOST_TRIALS = 1000  # of ids.GROUP_LIMIT, as the trials of a search are places in one group
 _GLANCE = 2_000  # the sweep looks at each open tuning job this often (ms)
@@ -61,11 +61,10 @@ class TuningStore:
         trials = [_key(trial) for trial in _trials(tune, spec["trials"])]
         shared = ["hemline:index:tune", "hemline:due:tune", f"{_key(tune)}:events", "hemline:waiting:tune"]
         keys = [_key(tune), *shared, "hemline:waiting:trial", "hemline:full", *trials]
-        if not self._submit(keys, [tune, orjson.dumps(spec), self._max_waiting, _GLANCE]):
+        stored = self._submit(keys, [tune, orjson.dumps(spec), self._max_waiting, _GLANCE])
+        if not stored:
             raise TooManyJobs(f"{self._max_waiting} tuning jobs are waiting already, or Redis is nearly full")
-        found = self.jobs.get(tune)
-        assert found is not None
-        return found
+        return new_job(tune, spec, stored[0])
 
     def table(self, job: Job) -> list[Job]:
         """All trials of a tuning job, by number."""
@@ -103,9 +102,7 @@ class TuningStore:
         again = {ids.join(f"tune:{_group(trial)}") for trial in self.trials.lapsed()}
         due: list[Any] = self._redis.zrangebyscore("hemline:due:tune", "-inf", time.time() * 1000, start=0, num=100)
         unsent = {tune for tune in (name.decode() for name in due) if self.settle(tune)}
-        if unsent and not queue_length(self._redis, TRAINING):
-            again |= unsent
-        return sorted(again)
+        return sorted(again | {tune for tune in unsent if not is_sent(self._redis, TRAINING, tune)})
 
     def _follow(self, job: Job, ask: str = "") -> int:
         trials = _trials(job.id, job.spec["trials"])
@@ -114,7 +111,22 @@ class TuningStore:
         errors = [orjson.dumps(_NONE_SUCCEEDED), orjson.dumps(_TIMED_OUT)]
         said = [job.id, _GLANCE, ask, job.spec.get("timeout_seconds", 0), *errors, *trials]
         answer: Any = self._settle(keys, said)
+        if answer and JobState(answer[0].decode()).is_final:
+            self._forget_journal(job.id)
         return int(answer[1]) if answer else 0
+
+    def _forget_journal(self, tune: str) -> None:
+        """What Optuna wrote of a search that has ended; the trials' records stay."""
+        journal = journal_prefix(tune)
+        last: Any = self._redis.get(f"{journal}:log_number")
+        if last is not None:
+            logs = (f"{journal}:log:{number}" for number in range(int(last) + 1))
+            self._redis.unlink(f"{journal}:log_number", f"{journal}:snapshot", *logs)
+
+
+def journal_prefix(tune: str) -> str:
+    """What the keys of a search's Optuna journal begin with."""
+    return f"hemline:tuning:{tune}"
 
 
 def spec_of(job: Job, trial: Job) -> TrainingSpec:

@@ -27,12 +27,13 @@ from workers.queue import queue_of, send_slices
 _BEAT = 1.0  # seconds between two rounds
 ALIVE_FOR = 5.0  # seconds that a heartbeat counts
 _STALLED_AFTER = 5.0
+_PAGE = 500  # slices or index entries that are looked at together
 _log = logging.getLogger(__name__)
 
 
 def alive(redis: Redis, queue: str) -> int:
     """How many workers of a queue have a fresh heartbeat."""
-    return int(redis.zcount(_heartbeats(queue), time.time() - ALIVE_FOR, "+inf"))
+    return int(redis.zcount(_heartbeats(queue), _clock(redis) - ALIVE_FOR, "+inf"))
 
 
 class Heartbeat:
@@ -58,9 +59,10 @@ class Heartbeat:
         elif min(now - self._waiting_since, self._idle_for()) > _STALLED_AFTER:
             _log.critical("messages wait in %s and none arrives here: ending, to be started anew", self._queue)
             os._exit(70)
+        clock = _clock(self._redis)
         with self._redis.pipeline() as pipe:
-            pipe.zadd(_heartbeats(self._queue), {self._name: time.time()})
-            pipe.zremrangebyscore(_heartbeats(self._queue), "-inf", time.time() - 60)
+            pipe.zadd(_heartbeats(self._queue), {self._name: clock})
+            pipe.zremrangebyscore(_heartbeats(self._queue), "-inf", clock - 60)
             pipe.execute()
 
     def end(self) -> None:
@@ -100,10 +102,13 @@ class Sweep:
                 self._trim(kind)
 
     def _send_lost(self) -> None:
-        lost = [piece for piece in self._groups.overdue(100) if self._is_lost(piece)]
+        overdue = self._groups.overdue(_PAGE)
+        lost = [piece for piece in overdue if self._is_lost(piece)]
+        if overdue:
+            # Also what is not lost, or it would stand in the way of what is behind it.
+            self._groups.postpone(overdue)
         if lost:
             _log.info("sending %d slices again whose worker or message was lost", len(lost))
-            self._groups.postpone(lost)
             send_slices(self._celery, lost)
 
     def _is_lost(self, piece: Slice) -> bool:
@@ -114,20 +119,45 @@ class Sweep:
         return head is None or _slice_in(head).group > piece.group
 
     def _trim(self, kind: str) -> None:
-        """Look at the next hundred entries of an index, and begin anew at its end."""
-        names: list[Any] = self._redis.zrangebylex(f"hemline:index:{kind}", self._trimmed[kind], "+", start=0, num=100)
-        self._trimmed[kind] = f"({names[-1].decode()}" if names else "-"
+        """Drop what is gone from the old end of an index, page by page while there is much of it.
+
+        Ids sort by time, so behind a page that is all there hardly anything is gone, and it begins anew.
+        """
+        index, gone, names = f"hemline:index:{kind}", [b""], [b""]
+        while names and len(gone) * 2 >= len(names):
+            names = self._page(index, self._trimmed[kind])
+            gone = [name for name, there in zip(names, self._there(names), strict=True) if not there]
+            if gone:
+                self._redis.zrem(index, *gone)
+            self._trimmed[kind] = f"({names[-1].decode()}" if gone else "-"
+
+    def _page(self, index: str, start: str) -> list[bytes]:
+        names: Any = self._redis.zrangebylex(index, start, "+", start=0, num=_PAGE)
+        return list(names)
+
+    def _there(self, names: list[bytes]) -> list[int]:
         with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.exists(f"hemline:{name.decode()}")
-            gone = [name for name, there in zip(names, pipe.execute(), strict=True) if not there]
-        if gone:
-            self._redis.zrem(f"hemline:index:{kind}", *gone)
+            return pipe.execute()
 
     def _watch_memory(self) -> None:
         memory: Any = self._redis.info("memory")
         if memory["maxmemory"] and memory["used_memory"] > self._share * memory["maxmemory"]:
             self._redis.set("hemline:full", 1, px=round(_BEAT * 3000))
+
+
+def seldom(chore: Callable[[], None], seconds: float = 60.0) -> Callable[[], None]:
+    """A chore that is done at most once in so many seconds."""
+    last = time.monotonic()
+
+    def sometimes() -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            chore()
+
+    return sometimes
 
 
 class Upkeep(threading.Thread):
@@ -150,6 +180,12 @@ class Upkeep(threading.Thread):
 
     def stop(self) -> None:
         self._stopped.set()
+
+
+def _clock(redis: Redis) -> float:
+    """Seconds by Redis' clock, which is everybody's."""
+    seconds, microseconds = redis.time()
+    return float(seconds) + float(microseconds) / 1e6
 
 
 def _heartbeats(queue: str) -> str:

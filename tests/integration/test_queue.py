@@ -174,7 +174,7 @@ def test_a_batch_goes_to_its_own_queue_one_message_a_slice(
     queue = make_queue(groups, announcements, redis_server.url)
     accepted = queue.submit_batch("production", [item(i) for i in range(9)], None)
 
-    assert accepted.queued == 9
+    assert accepted == groups.group(accepted.name)
     assert (queue_length(redis, PREDICTIONS), queue_length(redis, BATCHES)) == (0, 3)
 
 

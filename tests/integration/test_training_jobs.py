@@ -160,6 +160,19 @@ def test_events_replay_from_the_last_one_seen(site: Site, unbroken: dict[str, An
     assert [line[4:] for line in rest.splitlines() if line.startswith("id: ")] == [name for name, _ in events[-2:]]
 
 
+def test_a_stream_that_has_told_everything_is_not_begun_again(site: Site, unbroken: dict[str, Any]) -> None:
+    path = f"/v1/training-jobs/{unbroken['id']}/events"
+    last = site.events(unbroken["id"])[-1][0]
+    assert site.http.get(path, headers={"Last-Event-ID": last}).status_code == 204
+
+
+def test_asking_for_the_head_of_a_stream_holds_nothing(site: Site, unbroken: dict[str, Any]) -> None:
+    path = f"/v1/training-jobs/{unbroken['id']}/events"
+    heads = [site.http.request("HEAD", path).status_code for _ in range(40)]  # more than there are threads
+    assert set(heads) == {200}
+    assert site.http.get(path).status_code == 200
+
+
 def test_a_job_whose_worker_is_killed_three_times_ends_as_if_nothing_had_happened(
     site: Site, unbroken: dict[str, Any]
 ) -> None:

@@ -27,7 +27,7 @@ from workers.datasets import DatasetStore
 from workers.jobs import JobState, Lease
 from workers.queue import TRAINING, queue_length, send_tuning
 from workers.trials import Tuning
-from workers.tuning import TuningStore
+from workers.tuning import TuningStore, journal_prefix
 
 SPACE = {"learning_rate": {"low": 0.01, "high": 0.5, "log": True}, "batch_size": {"choices": [8, 16]}}
 SPEC = {"trials": 3, "search_space": SPACE, "dataset": "fashion-mnist", "training": {"epochs": 3, "seed": 0}}
@@ -59,6 +59,27 @@ def states(tunings: TuningStore, tune: str) -> list[JobState]:
     job = tunings.jobs.get(tune)
     assert job is not None
     return [trial.state for trial in tunings.table(job)]
+
+
+def test_a_submission_that_is_sent_twice_is_one(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    tunings = store(redis)
+    submit = tunings._submit
+    # redis-py sends a command again when its answer was lost.
+    monkeypatch.setattr(tunings, "_submit", lambda *said: (submit(*said), submit(*said))[1])
+    job = tunings.submit(SPEC)
+    tunings.cancel(job.id)
+
+    assert [int(redis.get(f"hemline:waiting:{kind}") or 0) for kind in ("tune", "trial")] == [0, 0]
+    assert tunings.jobs.get(job.id).created == job.created
+
+
+def test_optunas_journal_ends_with_the_search(redis: Redis) -> None:
+    tunings = store(redis)
+    job = tunings.submit(SPEC)
+    redis.mset({f"{journal_prefix(job.id)}:{name}": 1 for name in ("log_number", "snapshot", "log:0", "log:1")})
+    tunings.cancel(job.id)
+
+    assert list(redis.scan_iter(f"{journal_prefix(job.id)}*")) == []
 
 
 def test_a_tuning_job_begins_with_its_first_trial_and_ends_with_its_last(redis: Redis) -> None:

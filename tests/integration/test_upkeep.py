@@ -198,3 +198,42 @@ def test_a_slice_that_is_swept_keeps_its_state(sweep: Sweep, hasty: Groups) -> N
     sweep.run()
 
     assert states(hasty, group) == "qqq"
+
+
+def test_a_lost_slice_behind_many_that_wait_is_sent(
+    sweep: Sweep, hasty: Groups, redis: Redis, celery: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_PAGE", 3)
+    groups = [submit(hasty) for _ in range(6)]
+    send_slices(celery, [Slice(group, 0, 1) for group in groups])
+    hasty.begin(Slice(groups[-1], 0, 1))  # whose worker then died
+    for _ in range(4):
+        let_sweep(redis)
+        sweep.run()
+
+    assert f"{groups[-1]}:0:1" in sent(redis)[6:]
+
+
+def test_a_job_whose_message_was_lost_is_sent_once_however_much_else_waits(
+    sweep: Sweep, redis: Redis, celery: Celery
+) -> None:
+    jobs = JobStore.training(redis, Settings())
+    send_job(celery, "job_of_another_kind")
+    job = jobs.submit({})
+    for _ in range(3):
+        redis.zadd("hemline:due:job", {job.id: 0})
+        let_sweep(redis)
+        sweep.run()
+
+    messages = redis.lrange("hemline:celery:training", 0, -1)
+    assert [job.id.encode() in message for message in messages] == [True, False]
+
+
+def test_an_index_is_freed_of_everything_that_is_gone_in_one_round(
+    sweep: Sweep, hasty: Groups, redis: Redis
+) -> None:
+    redis.zadd("hemline:index:pred", {f"pred:0{number:023d}": 0 for number in range(1700)})
+    there = submit(hasty)
+    sweep.run()
+
+    assert redis.zrange("hemline:index:pred", 0, -1) == [there.encode()]

@@ -27,8 +27,12 @@ else
     redis.call('XADD', KEYS[3], '*', 'type', 'interrupted', 'data', '{}')
   end
   redis.call('ZADD', KEYS[2], math.floor(now / 1000) + ARGV[3], ARGV[1])
-  -- What waits behind other messages has not lost its own.
-  return (status == 'running' or redis.call('LLEN', KEYS[5]) == 0) and 1 or 0
+  -- Celery writes a message's arguments into its headers.
+  local sent = false
+  for _, message in ipairs(redis.call('LRANGE', KEYS[5], 0, -1)) do
+    sent = sent or string.find(message, ARGV[1], 1, true)
+  end
+  return sent and 0 or 1
 end
 redis.call('PUBLISH', 'hemline:done', ARGV[1])
 return 0

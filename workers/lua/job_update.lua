@@ -22,6 +22,14 @@ end
 if state ~= '' then
   redis.call('HSET', KEYS[1], 'status', state)
 end
+if state ~= '' and state ~= 'queued' then
+  -- What has ended is read for its epochs; how it crept forward is of no more use.
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[3], '-', '+')) do
+    if entry[2][2] == 'progress' then
+      redis.call('XDEL', KEYS[3], entry[1])
+    end
+  end
+end
 if state == 'queued' then
   redis.call('INCR', KEYS[4])
 end

@@ -1,7 +1,11 @@
 -- Accept a tuning job with all its trials, or nothing of it.
 -- KEYS: job, index, due, events, waiting, waiting trials, full, trial…
 -- ARGV: id, spec, most waiting, due (ms from now)
--- Returns 1, or nothing when too many wait or Redis is too full.
+-- Returns {created (us)}, or nothing when too many wait or Redis is too full.
+local created = redis.call('HGET', KEYS[1], 'created')
+if created then
+  return {tonumber(created)} -- sent twice, as its answer was lost
+end
 if redis.call('EXISTS', KEYS[7]) == 1 or tonumber(redis.call('GET', KEYS[5]) or '0') >= tonumber(ARGV[3]) then
   return false
 end
@@ -17,4 +21,4 @@ for i = 8, #KEYS do
   redis.call('HSET', KEYS[i], 'spec', '{"number":' .. i - 8 .. '}', 'status', 'queued', 'created', now, 'fence', 0,
     'attempts', 0)
 end
-return 1
+return {now}
