@@ -121,7 +121,8 @@ class BatchRequestSchema(Schema):
     """Many pictures to classify with one model version."""
 
     images = fields.List(
-        fields.String(metadata={"format": "base64-image"}), required=True, validate=validate.Length(1, GROUP_LIMIT),
+        fields.String(),  # of no format: what is no picture is accepted too, and fails alone
+        required=True, validate=validate.Length(1, GROUP_LIMIT),
         metadata={"description": "The pictures, each as in a prediction. A bad one fails alone.", "example": [EXAMPLE_IMAGE]},
     )  # fmt: skip
     model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
