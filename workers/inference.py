@@ -33,32 +33,21 @@ class Inference:
         self._capacity = loaded_versions
         self._max_attempts = max_attempts
         self._loaded: OrderedDict[str, Classifier] = OrderedDict()
-        self._busy = False
-        self._last_busy = time.monotonic()
 
     def run(self, piece: Slice) -> None:
         """Answer what is open of a slice; a picture that cannot be classified fails by itself."""
-        self._busy = True
-        try:
-            taken = self._groups.begin(piece)
-            if taken is None:
+        taken = self._groups.begin(piece)
+        if taken is None:
+            return
+        if taken.attempt == 1:
+            try:
+                self._answer(piece, taken)
                 return
-            if taken.attempt == 1:
-                try:
-                    self._answer(piece, taken)
-                    return
-                except (RedisError, OSError):
-                    raise  # a store is away and no picture is to blame: the sweep sends the slice again
-                except Exception as failed:
-                    _log.exception("%s failed as a batch and is tried picture by picture: %s", piece, failed)
-            self._answer_singly(piece, taken)
-        finally:
-            self._busy = False
-            self._last_busy = time.monotonic()
-
-    def idle_for(self) -> float:
-        """Seconds since the last slice; none while there is one at work."""
-        return 0.0 if self._busy else time.monotonic() - self._last_busy
+            except (RedisError, OSError):
+                raise  # a store is away and no picture is to blame: the sweep sends the slice again
+            except Exception as failed:
+                _log.exception("%s failed as a batch and is tried picture by picture: %s", piece, failed)
+        self._answer_singly(piece, taken)
 
     def load(self, version: str) -> Classifier:
         """A version, ready to answer; the one that was not asked for the longest makes room."""

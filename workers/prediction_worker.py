@@ -17,7 +17,7 @@ from workers.groups import VERSIONS, Groups
 from workers.jobs import JobStore
 from workers.queue import PREDICTIONS, send_job, send_tuning
 from workers.tuning import TuningStore
-from workers.upkeep import Heartbeat, Sweep, Upkeep
+from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep
 
 
 def build(settings: Settings) -> Celery:
@@ -29,7 +29,8 @@ def build(settings: Settings) -> Celery:
     work = inference.Inference(
         groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts
     )
-    heartbeat = Heartbeat(redis, PREDICTIONS, work.idle_for)
+    activity = Activity()
+    heartbeat = Heartbeat(redis, PREDICTIONS, activity)
     stores = (JobStore.training(redis, settings), send_job), (TuningStore.from_settings(redis, settings), send_tuning)
     sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
 
@@ -63,7 +64,7 @@ def build(settings: Settings) -> Celery:
     # Celery holds receivers weakly unless told otherwise.
     signals.worker_init.connect(prepare, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
-    inference.register(celery, work.run)
+    inference.register(celery, activity.watching(work.run))
     return celery
 
 

@@ -52,12 +52,6 @@ class Training:
         self._checkpoint_seconds = checkpoint_seconds
         self._load_official = load_official
         self._ending = threading.Event()
-        self._idle_since = time.monotonic()
-        self._busy = False
-
-    def idle_for(self) -> float:
-        """Seconds since the last job; none while there is one at work."""
-        return 0.0 if self._busy else time.monotonic() - self._idle_since
 
     def end_soon(self) -> None:
         """Hand the job at work back at its next step."""
@@ -65,11 +59,9 @@ class Training:
 
     def run(self, job: str) -> None:
         """Work on a job that waits, until it ends or is handed back."""
-        self._idle_since = time.monotonic()  # a message came, also where its job does not wait any more
         lease = self._jobs.claim(job)
         if lease is None:
             return
-        self._busy = True
         try:
             with self._jobs.kept(lease):
                 self._work(lease)
@@ -78,9 +70,6 @@ class Training:
         except (RedisError, OSError) as away:
             # The lease runs out, and the job goes on from its checkpoint when the store is back.
             _log.warning("%s is interrupted: %s", job, away)
-        finally:
-            self._busy = False
-            self._idle_since = time.monotonic()
 
     def forget_checkpoints(self) -> None:
         """Delete checkpoints of jobs that have ended while nobody worked on them."""

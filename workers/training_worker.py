@@ -17,7 +17,7 @@ from workers.groups import Groups
 from workers.jobs import JobStore
 from workers.queue import TRAINING, send_job, send_tuning
 from workers.tuning import TuningStore
-from workers.upkeep import Heartbeat, Sweep, Upkeep, seldom
+from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, seldom
 
 
 def build(settings: Settings) -> Celery:
@@ -33,7 +33,8 @@ def build(settings: Settings) -> Celery:
     )  # fmt: skip
     tunings = TuningStore.from_settings(redis, settings)
     tuning = trials.Tuning(tunings, redis, settings.redis(), celery, work.data)
-    heartbeat = Heartbeat(redis, TRAINING, lambda: min(work.idle_for(), tuning.idle_for()))
+    activity = Activity()
+    heartbeat = Heartbeat(redis, TRAINING, activity)
     groups = Groups.from_settings(redis, settings)
     stores = (jobs, send_job), (tunings, send_tuning)
     sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
@@ -55,8 +56,8 @@ def build(settings: Settings) -> Celery:
     signals.worker_init.connect(prepare, weak=False)
     signals.worker_shutting_down.connect(end, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
-    training.register(celery, work.run)
-    trials.register(celery, tuning.run)
+    training.register(celery, activity.watching(work.run))
+    trials.register(celery, activity.watching(tuning.run))
     return celery
 
 

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -73,12 +72,6 @@ class Tuning:
         self._study: optuna.Study | None = None
         self._ending = threading.Event()
         self._trained = 0
-        self._idle_since = time.monotonic()
-        self._busy = False
-
-    def idle_for(self) -> float:
-        """Seconds since the last trial; none while there is one at work."""
-        return 0.0 if self._busy else time.monotonic() - self._idle_since
 
     def end_soon(self) -> None:
         """Hand the trial at work back at its next step."""
@@ -92,7 +85,6 @@ class Tuning:
             return
         if waiting:
             send_tuning(self._celery, tune)  # for the next worker, or for this one when it is free
-        self._busy = True
         try:
             with self._trials.kept(lease):
                 self._work(tune, lease)
@@ -103,8 +95,6 @@ class Tuning:
             # The lease runs out, and the trial is tried again when the store is back.
             _log.warning("%s is interrupted: %s", lease.job, away)
         finally:
-            self._busy = False
-            self._idle_since = time.monotonic()
             self._trained += 1
             if self._trained == _RENEWED_AFTER:
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -14,7 +14,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from celery import Celery
@@ -22,18 +22,44 @@ from redis import Redis, RedisError
 
 from workers.app import KEY_PREFIX
 from workers.groups import Groups, Slice
-from workers.queue import queue_of, send_slices
+from workers.queue import queue_length, queue_of, send_slices
 
 _BEAT = 1.0  # seconds between two rounds
 ALIVE_FOR = 5.0  # seconds that a heartbeat counts
 _STALLED_AFTER = 5.0
 _PAGE = 500  # slices or index entries that are looked at together
+Message = TypeVar("Message")
 _log = logging.getLogger(__name__)
 
 
 def alive(redis: Redis, queue: str) -> int:
     """How many workers of a queue have a fresh heartbeat."""
     return int(redis.zcount(_heartbeats(queue), _clock(redis) - ALIVE_FOR, "+inf"))
+
+
+class Activity:
+    """When a worker last had a message, of any task: what tells an idle worker from one that hears nothing."""
+
+    def __init__(self) -> None:
+        self._busy = False
+        self._last = time.monotonic()
+
+    def watching(self, run: Callable[[Message], None]) -> Callable[[Message], None]:
+        """The same function, which is seen to be at work."""
+
+        def watched(message: Message) -> None:
+            self._busy = True
+            try:
+                run(message)
+            finally:
+                self._busy = False
+                self._last = time.monotonic()
+
+        return watched
+
+    def idle_for(self) -> float:
+        """Seconds since the last message; none while one is at work."""
+        return 0.0 if self._busy else time.monotonic() - self._last
 
 
 class Heartbeat:
@@ -43,20 +69,20 @@ class Heartbeat:
     and this worker takes none of them, it ends, to be started anew.
     """
 
-    def __init__(self, redis: Redis, queue: str, idle_for: Callable[[], float]) -> None:
+    def __init__(self, redis: Redis, queue: str, activity: Activity) -> None:
         self._redis = redis
         self._queue = queue
-        self._idle_for = idle_for
+        self._activity = activity
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._waiting_since: float | None = None
 
     def beat(self) -> None:
         now = time.monotonic()
-        if not self._redis.llen(KEY_PREFIX + self._queue):
+        if not queue_length(self._redis, self._queue):
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = now
-        elif min(now - self._waiting_since, self._idle_for()) > _STALLED_AFTER:
+        elif min(now - self._waiting_since, self._activity.idle_for()) > _STALLED_AFTER:
             _log.critical("messages wait in %s and none arrives here: ending, to be started anew", self._queue)
             os._exit(70)
         clock = _clock(self._redis)

@@ -20,6 +20,7 @@ from workers.aliases import RedisIndex
 from workers.groups import Answer, Groups, Item, Slice
 from workers.inference import Inference
 from workers.jobs import JobState
+from workers.upkeep import Activity
 
 
 class Stub:
@@ -221,10 +222,11 @@ def test_pictures_wait_while_the_store_of_models_is_away(groups: Groups, registr
 
 def test_a_worker_is_idle_only_between_slices(groups: Groups) -> None:
     idle: list[float] = []
-    work = Stubbed(groups, lambda _: idle.append(work.idle_for()))
+    activity = Activity()
+    work = Stubbed(groups, lambda _: idle.append(activity.idle_for()))
     group = submit(groups)
-    work.run(whole(group, 1))
+    activity.watching(work.run)(whole(group, 1))
 
     assert idle == [0.0]
-    assert work.idle_for() > 0
+    assert activity.idle_for() > 0
     assert groups.prediction(group, 0).state is JobState.SUCCEEDED  # type: ignore[union-attr]

@@ -16,7 +16,7 @@ from workers.app import make_celery
 from workers.groups import Groups, Slice
 from workers.jobs import JobStore
 from workers.queue import PREDICTIONS, queue_length, send_job, send_slices
-from workers.upkeep import Heartbeat, Sweep, Upkeep, alive
+from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, alive
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_redis_that_fills_up_takes_no_more(sweep: Sweep, redis: Redis) -> None
 
 
 def test_a_heartbeat_counts_while_it_is_fresh(redis: Redis) -> None:
-    heartbeat = Heartbeat(redis, PREDICTIONS, lambda: 0.0)
+    heartbeat = Heartbeat(redis, PREDICTIONS, Activity())
     assert alive(redis, PREDICTIONS) == 0
     heartbeat.beat()
     heartbeat.beat()
@@ -170,7 +170,9 @@ def test_a_worker_that_takes_nothing_while_messages_wait_ends(
     monkeypatch.setattr(upkeep, "_STALLED_AFTER", 0.01)
     for _ in range(waiting):
         redis.lpush("hemline:celery:predictions", orjson.dumps({}))
-    heartbeat = Heartbeat(redis, PREDICTIONS, lambda: idle)
+    activity = Activity()
+    monkeypatch.setattr(activity, "idle_for", lambda: idle)
+    heartbeat = Heartbeat(redis, PREDICTIONS, activity)
     heartbeat.beat()
     time.sleep(0.02)
     heartbeat.beat()
