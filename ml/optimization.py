@@ -35,13 +35,9 @@ class Muon(keras.optimizers.SGD):  # type: ignore[misc]
     The first and the last layer, biases and normalizations take plain Nesterov steps.
     """
 
-    def build(self, variables: Sequence[keras.Variable]) -> None:
-        super().build(variables)
-        self._matrices = {id(v) for v in variables if len(v.shape) == 4 and v.shape[2] > 1}
-
-    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable by its gradient."""
-        if id(variable) not in self._matrices:
+        if len(variable.shape) != 4 or variable.shape[2] == 1:
             super().update_step(gradient, variable, learning_rate * _PLAIN_RATE)
             return
         momentum = self.momentums[self._get_variable_index(variable)]

@@ -13,7 +13,9 @@ from ml.spec import LIMITS, InvalidSpec, TrainingSpec
 
 # What a trial costs, and what makes trials comparable, is the same for all of them.
 BUDGET: Final = ("epochs", "fraction", "patience", "seed")
-SEARCHABLE: Final = tuple(each.name for each in fields(TrainingSpec) if each.name not in (*BUDGET, "hyperparameters"))
+# These change what a training or a prediction costs, or need more than a spec.
+_NOT_SEARCHED: Final = (*BUDGET, "distill", "hyperparameters", "mirror", "precision")
+SEARCHABLE: Final = tuple(each.name for each in fields(TrainingSpec) if each.name not in _NOT_SEARCHED)
 MOST_CHOICES: Final = 100
 
 _NAME: Final = "search_space"
