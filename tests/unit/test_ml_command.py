@@ -1,5 +1,6 @@
 """`python -m ml`, as a user types it."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -72,6 +73,18 @@ def test_stages_follow_each_other_from_the_weights_of_the_one_before(tmp_path: P
     assert (tmp_path / "run-1.npz").is_file() and run.is_file()
 
 
+def test_a_student_learns_from_teachers_and_its_card_names_them(tmp_path: Path) -> None:
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    assert main(["train", *TINY, "--out", str(teacher)]) == 0
+    assert main(
+        ["train", *TINY, "--out", str(student), "--base", str(teacher), "--teacher", str(teacher), "--distill", "0.5"]
+    ) == 0
+    card, taught_by = (json.loads((folder / "card.json").read_text()) for folder in (student, teacher))
+    served = (teacher / taught_by["serving"]["artifact"]).read_bytes()
+    assert card["teachers"] == [hashlib.sha256(served).hexdigest()]
+    assert card["training_spec"]["distill"] == 0.5
+
+
 def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--data", str(SAMPLE / "t10k-images-idx3-ubyte.gz")]) == 0
     printed = capsys.readouterr().out
@@ -107,6 +120,8 @@ def test_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--data", "absent.csv"], "absent.csv"),
         (["train", "--spec", "absent.json"], "absent.json"),
         (["train", "--shipped", "absent"], "spec.json"),
+        (["train", "--data", IMAGES, "--distill", "0.5"], "--teacher and --distill go together"),
+        (["train", "--data", IMAGES, "--base", "absent"], "model.keras"),
         (["evaluate", "--model", "v9"], "There is no model 'v9'"),
         (["evaluate", "--data", str(SAMPLE / "t10k-labels-idx1-ubyte.gz")], "no IDX file"),
     ],
