@@ -44,7 +44,8 @@ def save(detector: Detector) -> bytes | None:
     if not detector.arrays:
         return None
     file = io.BytesIO()
-    np.savez(file, **dict(detector.arrays))
+    arrays: dict[str, Any] = dict(detector.arrays)
+    np.savez(file, **arrays)
     return file.getvalue()
 
 
