@@ -9,22 +9,24 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, evaluation, networks
+from ml import datasets, evaluation, networks, releases
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
-from ml.images import CLASS_NAMES, InvalidImage, read_image
+from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
+from ml.overlays import render_overlay
 from ml.registry import UnknownModel, open_local
 from ml.runtime import Classifier
 from ml.spec import InvalidSpec, TrainingSpec
 from settings import InvalidSetting, Settings
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
-DEFAULT_MODEL: Final = "small"
+DEFAULT_MODEL: Final = releases.PRODUCTION_MODEL
 
 
 class CommandFailed(Exception):
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     use = commands.add_parser("predict", help="classify picture files")
     _add_model(use)
     use.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    use.add_argument("--explain", type=Path, metavar="DIR", help="write pictures there of where the model looks")
     use.set_defaults(run=predict)
 
     commands.add_parser("networks", help="list the architectures").set_defaults(run=list_networks)
@@ -131,7 +134,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
     if out is None:
-        where = open_local(open_artifacts(settings.artifacts())).publish(made.files, made.card)
+        card, contents = releases.with_photos(made.card, made.files)
+        where = open_local(open_artifacts(settings.artifacts())).publish(contents, card)
     else:
         _write(out, made.files, made.card)
         where = str(out)
@@ -291,13 +295,25 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
             print(f"{path}: {error}", file=sys.stderr)
             failed = True
             continue
-        found = classifier.classify(np.frombuffer(image.pixels, np.uint8)[None])
-        label = int(found.probabilities[0].argmax())
-        remarks = [] if found.is_fashion[0] else ["unlike anything it was trained on"]
-        remarks += [warning.code for warning in image.warnings]
-        text = f"{path}: {CLASS_NAMES[label]}, confidence {found.probabilities[0, label]:.1%}"
-        print("; ".join([f"{text}, novelty {found.novelty[0]:.2f}", *remarks]))
+        print(f"{path}: {_answer(classifier, image)}")
+        if options.explain is not None:
+            _explain(classifier, image, options.explain / f"{path.stem}-explained.png")
     return int(failed)
+
+
+def _answer(classifier: Classifier, image: ContractImage) -> str:
+    found = classifier.classify(np.frombuffer(image.pixels, np.uint8)[None], np.array([image.is_photo]))
+    label = int(found.probabilities[0].argmax())
+    remarks = [] if found.is_fashion[0] else ["unlike anything it was trained on"]
+    remarks += [warning.code for warning in image.warnings]
+    text = f"{CLASS_NAMES[label]}, confidence {found.probabilities[0, label]:.1%}, novelty {found.novelty[0]:.2f}"
+    return "; ".join([text, *remarks])
+
+
+def _explain(classifier: Classifier, image: ContractImage, path: Path) -> None:
+    explanation = classifier.explain(np.frombuffer(image.pixels, np.uint8), image.is_photo)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(render_overlay(image.pixels, explanation.heat))
 
 
 def list_networks(options: argparse.Namespace, settings: Settings) -> None:
@@ -309,16 +325,16 @@ def list_networks(options: argparse.Namespace, settings: Settings) -> None:
 
 def _load(name: str, settings: Settings) -> Model:
     for folder in (Path(name), SHIPPED / name):
-        if (folder / "card.json").is_file():
-            card = json.loads((folder / "card.json").read_bytes())
-            return Model(Classifier((folder / card["serving"]["artifact"]).read_bytes(), card), card)
+        if releases.is_model(folder):
+            card, contents = releases.with_photos(*releases.read(folder))
+            return Model(Classifier(card, contents.get), card)
     registry = open_local(open_artifacts(settings.artifacts()))
     try:
         version = registry.resolve(name)
         card = registry.card(version)
-        return Model(Classifier(registry.file(version, card["serving"]["artifact"]), card), card)
+        return Model(Classifier(card, partial(registry.find, version)), card)
     except (UnknownModel, ArtifactNotFound) as error:
-        shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/card.json")))
+        shipped = ", ".join(releases.names())
         raise CommandFailed(
             f"There is no model {name!r}: no folder with a card.json, none of the shipped ({shipped}), no version or "
             "alias in the registry."
