@@ -19,7 +19,7 @@ from celery import Celery
 from redis import RedisError
 
 from ml.artifacts import ArtifactNotFound, Artifacts
-from ml.datasets import DatasetError, Split, load_fashion_mnist, split, split_in_three
+from ml.datasets import DatasetError, Split, load_fashion_mnist, split_in_three, split_official
 from ml.registry import PRODUCTION, Registry, UnknownModel
 from ml.spec import InvalidSpec, TrainingSpec
 from workers.datasets import FASHION_MNIST, DatasetStore, UnknownDataset
