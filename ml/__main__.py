@@ -1,6 +1,7 @@
 """The command line: `python -m ml train | evaluate | predict | networks`, without any queue or server."""
 
 import argparse
+import hashlib
 import importlib.util
 import json
 import os
@@ -91,6 +92,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--spec", type=Path, metavar="FILE", help="a training spec in JSON, or a list of stages; options override it"
     )
     parser.add_argument("--shipped", metavar="NAME", help="train ml/shipped/NAME anew, from its spec.json")
+    parser.add_argument("--base", type=Path, metavar="DIR", help="start from the weights of the model in this folder")
+    parser.add_argument(
+        "--teacher", type=Path, action="append", default=[], metavar="DIR",
+        help="learn from the answers of the model in this folder too, as much as --distill says; may be given often",
+    )
     parser.add_argument("--data", type=Path, help="a .csv, IDX or .zip file with labels (Fashion-MNIST)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files there instead of publishing a version")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run there, and go on from it")
@@ -108,11 +114,11 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         out = SHIPPED / options.shipped
     data = _training_data(options.data, settings)
     # Only this command needs TensorFlow, which takes seconds to load.
-    from ml.export import ExportFailed, Stage, package, to_keras
+    from ml.export import KERAS, ExportFailed, Stage, package, to_keras
     from ml.training import TrainingDiverged, WrongBase, WrongCheckpoint
 
     earlier: list[Stage] = []
-    base: bytes | None = None
+    base = options.base.joinpath(KERAS).read_bytes() if options.base else None
     try:
         for number, spec in enumerate(specs[:-1], 1):
             print(f"stage {number} of {len(specs)}", flush=True)
@@ -120,7 +126,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
             earlier.append(Stage(spec, trained.history))
             base = to_keras(trained.model)
         trained = _train(specs[-1], data, options.checkpoint, base, options)
-        made = package(trained, specs[-1], data, options.data.name if options.data else "fashion-mnist", earlier)
+        name = options.data.name if options.data else "fashion-mnist"
+        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher))
     except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
     if out is None:
@@ -183,6 +190,7 @@ def _train(
 ) -> Any:
     from tqdm import tqdm
 
+    from ml.distillation import ensemble
     from ml.training import Epoch, Progress, train as run
 
     # No bar where nobody watches: only the lines of on_epoch.
@@ -210,14 +218,26 @@ def _train(
             partial.write_bytes(content)
             partial.replace(checkpoint)
 
+    if bool(options.teacher) != bool(spec.distill):
+        raise CommandFailed("--teacher and --distill go together: who is learned from, and how much.")
+    teacher = ensemble([_served(folder) for folder in options.teacher]) if spec.distill else None
     resume = checkpoint.read_bytes() if checkpoint is not None and checkpoint.is_file() else None
     with bar, ExitStack() as stack:
         logs += [stack.enter_context(each) for each in _run_logs(spec, options)]
         return run(
             spec, data.training, data.validation,
-            base=base, resume=resume,
+            base=base, resume=resume, teacher=teacher,
             on_step=on_step, on_epoch=on_epoch, on_checkpoint=on_checkpoint if checkpoint else None,
         )
+
+
+def _served(folder: Path) -> Path:
+    card = json.loads(folder.joinpath("card.json").read_bytes())
+    return folder / str(card["serving"]["artifact"])
+
+
+def _digests(folders: Sequence[Path]) -> list[str]:
+    return [hashlib.sha256(_served(folder).read_bytes()).hexdigest() for folder in folders]
 
 
 def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[AbstractContextManager[Any]]:

@@ -40,7 +40,10 @@ INT8_ACCURACY_LOSS: Final = 0.001
 REPRESENTATIVE_IMAGES: Final = 1000
 
 # What decides a run's outcome, for the card's code digest.
-_SOURCES: Final = ("augmentation.py", "datasets.py", "export.py", "evaluation.py", "spec.py", "training.py")
+_SOURCES: Final = (
+    "augmentation.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "optimization.py", "spec.py",
+    "training.py",
+)
 
 
 class ExportFailed(RuntimeError):
@@ -69,8 +72,10 @@ def package(
     data: Split,
     dataset: str = "fashion-mnist",
     earlier: Sequence[Stage] = (),
+    teachers: Sequence[str] = (),
 ) -> Package:
-    """Export a trained model and write its card. Raises ExportFailed.
+    """Export a trained model and write its card. `teachers`: SHA-256 of the files that it learned from. Raises
+    ExportFailed.
 
     Which file is served is chosen on validation images, on which temperature and novelty are fitted too; the test
     images are looked at once, through the file that is served.
@@ -98,6 +103,7 @@ def package(
             {"training_spec": stage.spec.to_dict(), "history": [asdict(row) for row in stage.history]}
             for stage in earlier
         ],
+        "teachers": list(teachers),
         "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
         "metrics": {
             "validation": evaluation.metrics(logits, data.validation.labels, temperature),

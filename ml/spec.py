@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from ml import networks
 
-OPTIMIZERS: Final = ("sgd", "adamw")
+OPTIMIZERS: Final = ("muon", "sgd", "adamw")
+PRECISIONS: Final = ("auto", "float32", "bfloat16")
 SCHEDULES: Final = ("one_cycle", "cosine", "constant")
 
 # Lowest and highest value of every numeric field, both allowed.
@@ -21,6 +22,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "momentum": (0.0, 0.999),
     "weight_decay": (0.0, 1.0),
     "label_smoothing": (0.0, 0.5),
+    "distill": (0.0, 1.0),
     "ema": (0.0, 0.99999),
     "shift": (0, 8),
     "erase": (0.0, 1.0),
@@ -46,7 +48,10 @@ class TrainingSpec:
     learning_rate is the peak; warmup the share of all steps before it is reached; weight_decay is decoupled (AdamW's
     way, also for SGD); ema the decay of the weights' moving average over steps (0: keep the last weights); flip, shift
     (pixels) and erase (probability) are the augmentation; fraction the share of the training images to use; patience
-    the epochs without a better validation loss after which training ends early (0: never).
+    the epochs without a better validation loss after which training ends early (0: never). distill is the share of the
+    loss that comes from a teacher's answers instead of the labels; precision that of convolutions in training (auto:
+    bfloat16 where the processor multiplies it); with mirror, the model answers with the mean of what it says of a
+    picture and of its mirror image, in twice the time.
     """
 
     network: str = "resnet_small"
@@ -59,6 +64,7 @@ class TrainingSpec:
     momentum: float = 0.9
     weight_decay: float = 0.005
     label_smoothing: float = 0.05
+    distill: float = 0.0
     ema: float = 0.998
     flip: bool = True
     shift: int = 2
@@ -66,14 +72,18 @@ class TrainingSpec:
     seed: int = 0
     fraction: float = 1.0
     patience: int = 0
+    precision: str = "auto"
+    mirror: bool = False
     hyperparameters: Mapping[str, int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, networks.names())
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("schedule", self.schedule, SCHEDULES)
-        if not isinstance(self.flip, bool):
-            raise InvalidSpec("flip", "must be true or false.")
+        _check_choice("precision", self.precision, PRECISIONS)
+        for name in ("flip", "mirror"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidSpec(name, "must be true or false.")
         for name, limits in LIMITS.items():
             _check_number(name, getattr(self, name), limits, whole=_TYPES[name] is int)
             # JSON's 1 is as good as 1.0, but Keras tells them apart.

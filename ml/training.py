@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from ml import networks
 from ml.augmentation import augment
-from ml.datasets import CLASSES, Dataset, subset
+from ml.datasets import Dataset, subset
 from ml.evaluation import accuracy, negative_log_likelihood
+from ml.optimization import Step
 from ml.spec import InvalidSpec, TrainingSpec
 
 Floats = NDArray[np.float32]
@@ -86,6 +87,7 @@ def train(
     *,
     base: bytes | None = None,
     resume: bytes | None = None,
+    teacher: Callable[[NDArray[np.uint8]], Floats] | None = None,
     on_step: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_checkpoint: Callable[[bytes], None] | None = None,
@@ -94,12 +96,16 @@ def train(
 ) -> Trained:
     """Train a network as `spec` says, from random weights or from those of `base`, a .keras file.
 
+    With spec.distill, `teacher` gives the logits [n, 10] to imitate for each augmented batch [n, 28, 28].
     on_checkpoint gets, every checkpoint_seconds, after every epoch and when it is stopped, bytes that `resume` takes
     to go on from there. `stop` is asked before each step. The last batch of an epoch is left out when it is not full.
-    Raises TrainingStopped, TrainingDiverged, WrongCheckpoint, or WrongBase.
+    Raises TrainingStopped, TrainingDiverged, WrongCheckpoint, WrongBase, or ValueError for distillation without a
+    teacher.
     """
     training = subset(training, spec.fraction, spec.seed)
-    run = _Run(spec, training, validation)
+    if spec.distill and teacher is None:
+        raise ValueError("distill is set, but there is no teacher to learn from")
+    run = _Run(spec, training, validation, teacher if spec.distill else None)
     if base is not None:
         run.start_from(base)
     if resume is not None:
@@ -123,7 +129,7 @@ def train(
         if on_checkpoint is not None:
             on_checkpoint(run.checkpoint())
             saved = time.monotonic()
-    run.keep_averaged_weights()
+    run.model.set_weights(run.update.weights)
     return Trained(run.model, tuple(run.history))
 
 
@@ -160,23 +166,6 @@ def _order(seed: int, epoch: int, images: int) -> NDArray[np.intp]:
     return np.random.default_rng([seed, 0, epoch]).permutation(images)
 
 
-def _compiled(spec: TrainingSpec) -> keras.Model:
-    keras.utils.set_random_seed(spec.seed)
-    model = networks.build(spec.network, **spec.hyperparameters)
-    if spec.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
-            spec.learning_rate, spec.momentum, nesterov=spec.momentum > 0, weight_decay=spec.weight_decay
-        )
-    else:
-        optimizer = keras.optimizers.AdamW(spec.learning_rate, spec.weight_decay, beta_1=spec.momentum)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=spec.label_smoothing)
-    # XLA's convolutions are slower than oneDNN's on CPUs: measured in ml/RESULTS.md.
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
-    return model
-
-
 @dataclass
 class _Run:
     """The state of a run: what a checkpoint holds."""
@@ -184,6 +173,7 @@ class _Run:
     spec: TrainingSpec
     training: Dataset
     validation: Dataset
+    teacher: Callable[[NDArray[np.uint8]], Floats] | None = None
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
@@ -193,49 +183,41 @@ class _Run:
         self.batch = min(self.spec.batch_size, len(self.training))
         self.steps = len(self.training) // self.batch
         self.total = self.steps * self.spec.epochs
-        self.model = _compiled(self.spec)
-        self.averages = [np.asarray(weight).copy() for weight in self.model.weights]
+        keras.utils.set_random_seed(self.spec.seed)
+        self.model = networks.build(self.spec.network, **self.spec.hyperparameters)
+        self.update = Step(self.model, self.spec)
         self.sums = np.zeros(2)  # of loss and accuracy over the epoch's batches
-        self.targets: Floats = np.eye(CLASSES, dtype=np.float32)
 
     def advance(self) -> Progress:
         """One step of the optimizer."""
         started = time.perf_counter()
         done = self.epoch * self.steps + self.step
-        self.model.optimizer.learning_rate = learning_rate(self.spec, done, self.total)
-        logs = self.model.train_on_batch(*self.draw_batch(), return_dict=True)
-        if not np.isfinite(logs["loss"]):
-            raise TrainingDiverged(f"The loss is {logs['loss']} in epoch {self.epoch + 1}; try a lower learning rate.")
-        self._average(done)
-        self.sums += (logs["loss"], logs["accuracy"])
+        images, labels = self.draw_batch()
+        logits = None if self.teacher is None else self.teacher(images)
+        # A young average follows closely, or it would keep the untrained weights for long.
+        decay = min(self.spec.ema, (1 + done) / (10 + done))
+        loss, right = self.update(images, labels, logits, learning_rate(self.spec, done, self.total), decay)
+        if not np.isfinite(loss):
+            raise TrainingDiverged(f"The loss is {loss} in epoch {self.epoch + 1}; try a lower learning rate.")
+        self.sums += (loss, right)
         self.step += 1
         self.seconds += time.perf_counter() - started
-        return Progress(self.epoch + 1, self.step, self.steps, done + 1, self.total, float(logs["loss"]))
+        return Progress(self.epoch + 1, self.step, self.steps, done + 1, self.total, loss)
 
-    def draw_batch(self) -> tuple[Floats, Floats]:
-        """The batch of this epoch and step: scaled images [n, 28, 28, 1] and one-hot labels [n, 10]."""
+    def draw_batch(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The batch of this epoch and step: augmented images [n, 28, 28] and their labels [n]."""
         order = _order(self.spec.seed, self.epoch, len(self.training))
         chosen = order[self.step * self.batch : (self.step + 1) * self.batch]
         rng = np.random.default_rng([self.spec.seed, 1, self.epoch, self.step])
         images = augment(self.training.images[chosen], rng, self.spec.flip, self.spec.shift, self.spec.erase)
-        return _scaled(images), self.targets[self.training.labels[chosen]]
-
-    def _average(self, done: int) -> None:
-        if self.spec.ema == 0:
-            return
-        # A young average follows closely, or it would keep the untrained weights for long.
-        decay = min(self.spec.ema, (1 + done) / (10 + done))
-        for average, weight in zip(self.averages, self.model.weights, strict=True):
-            average += (1 - decay) * (np.asarray(weight) - average)
+        return images, self.training.labels[chosen]
 
     def finish_epoch(self) -> Epoch:
         """Validate with the weights that would be kept, and start the next epoch."""
         started = time.perf_counter()
         loss, trained_accuracy = map(float, self.sums / self.steps)
-        current = self.model.get_weights()
-        self.keep_averaged_weights()
+        self.model.set_weights(self.update.weights)
         logits = predict_logits(self.model, self.validation.images)
-        self.model.set_weights(current)
         if not np.isfinite(logits).all():
             raise TrainingDiverged(f"Logits are infinite after epoch {self.epoch + 1}; try a lower learning rate.")
         row = Epoch(
@@ -252,11 +234,6 @@ class _Run:
         self.sums[:] = 0
         return row
 
-    def keep_averaged_weights(self) -> None:
-        """Put the moving average in place of the last weights, if there is one."""
-        if self.spec.ema:
-            self.model.set_weights(self.averages)
-
     def has_stalled(self) -> bool:
         """Whether the last `patience` epochs brought no better validation loss than those before."""
         losses = [row.val_loss for row in self.history]
@@ -271,8 +248,7 @@ class _Run:
             weights = keras.models.load_model(path, compile=False, safe_mode=True).get_weights()
         if [w.shape for w in weights] != [tuple(w.shape) for w in self.model.weights]:
             raise WrongBase(f"The base version is not a {self.spec.network} with these hyperparameters; use its own.")
-        self.model.set_weights(weights)
-        self.averages = [np.asarray(weight).copy() for weight in weights]
+        self.update.start_from(weights)
 
     def checkpoint(self) -> bytes:
         """Everything that restore needs, as an .npz file."""
@@ -284,8 +260,7 @@ class _Run:
             "sums": self.sums.tolist(),
             "history": [[getattr(row, name) for name in Epoch.__slots__] for row in self.history],
         }
-        arrays = {f"variable_{index}": np.asarray(each) for index, each in enumerate(self._variables())}
-        arrays |= {f"average_{index}": each for index, each in enumerate(self.averages)}
+        arrays = {f"variable_{index}": each for index, each in enumerate(self.update.state())}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, state=np.array(json.dumps(state)), **arrays)
         return buffer.getvalue()
@@ -296,9 +271,8 @@ class _Run:
             state = json.loads(str(arrays["state"]))
             if not self._is_of_this_run(state["run"]):
                 raise WrongCheckpoint("This checkpoint was taken with another training spec or other data.")
-            for index, variable in enumerate(self._variables()):
-                variable.assign(arrays[f"variable_{index}"])
-            self.averages = [arrays[f"average_{index}"] for index in range(len(self.averages))]
+            count = sum(name.startswith("variable_") for name in arrays)
+            self.update.set_state([arrays[f"variable_{index}"] for index in range(count)])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.sums = np.array(state["sums"])
         self.history = [Epoch(*row) for row in state["history"]]
@@ -314,7 +288,3 @@ class _Run:
         except InvalidSpec:
             return False
         return spec == self.spec and identity["data"] == self._identity()["data"]
-
-    def _variables(self) -> list[keras.Variable]:
-        # Batch statistics and the seeds of layers such as dropout are among the model's own.
-        return [*self.model.variables, *self.model.optimizer.variables]

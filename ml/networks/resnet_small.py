@@ -7,13 +7,14 @@ After He et al., "Deep Residual Learning" (2015), with average pooling in the sh
 import keras
 from keras import layers
 
-LIMITS = {"stem": (8, 64), "width": (8, 96), "blocks_14": (1, 4), "blocks_7": (1, 4)}
+LIMITS = {"stem": (8, 64), "width": (8, 96), "top": (0, 192), "blocks_14": (1, 4), "blocks_7": (1, 4)}
 
 
-def build(stem: int = 32, width: int = 48, blocks_14: int = 2, blocks_7: int = 1) -> keras.Model:
-    """stem: channels at 28x28; width: channels at 14x14, doubled at 7x7; blocks_*: residual blocks at each size.
+def build(stem: int = 32, width: int = 48, top: int = 0, blocks_14: int = 2, blocks_7: int = 1) -> keras.Model:
+    """stem: channels at 28x28; width: at 14x14; top: at 7x7 (0: twice the width); blocks_*: residual blocks at 14, 7.
 
-    The defaults come to 210,090 parameters and 21.8 M MACs.
+    The defaults come to 210,090 parameters and 21.8 M MACs. Multiples of 16 channels train much faster: oneDNN has no
+    fast batch normalization for others.
     """
     inputs = keras.Input((28, 28, 1))
     x = layers.ReLU()(_convolution(inputs, stem))
@@ -21,7 +22,7 @@ def build(stem: int = 32, width: int = 48, blocks_14: int = 2, blocks_7: int = 1
     for _ in range(blocks_14):
         x = _block(x, width)
     for index in range(blocks_7):
-        x = _block(x, 2 * width, strides=2 if index == 0 else 1)
+        x = _block(x, top or 2 * width, strides=2 if index == 0 else 1)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(10)(x), name="resnet_small")
 

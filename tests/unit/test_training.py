@@ -201,7 +201,7 @@ def test_a_spec_survives_json_and_fills_in_defaults() -> None:
         ({"flip": 1}, "flip", "true or false"),
         ({"network": "vgg"}, "network", "must be one of: resnet_small, tutorial_cnn"),
         ({"network": ["vgg"]}, "network", "must be one of"),
-        ({"optimizer": "lion"}, "optimizer", "must be one of: sgd, adamw"),
+        ({"optimizer": "lion"}, "optimizer", "must be one of: muon, sgd, adamw"),
         ({"lr": 1}, "lr", "the fields are: network, epochs"),
         ({"hyperparameters": {"depth": 3}}, "hyperparameters.depth", "it has: stem, width"),
         ({"hyperparameters": {"width": 4096}}, "hyperparameters.width", "from 8 to 96"),
