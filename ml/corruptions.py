@@ -41,7 +41,7 @@ def corrupt(images: Images, name: str, severity: int, seed: int = SEED) -> Image
     rng = np.random.default_rng([seed, list(CORRUPTIONS).index(name), severity])
     strength = corruption.strengths[severity - 1]
     changed = [corruption.apply(image.astype(np.float32), strength, rng) for image in images]
-    return np.clip(np.rint(np.stack(changed)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(np.stack(changed)), 0, 255), np.uint8)
 
 
 def _noise(image: Floats, strength: float, rng: Random) -> Any:
@@ -62,7 +62,7 @@ def _rotation(image: Floats, strength: float, rng: Random) -> Any:
     return _warp(image, cv2.getRotationMatrix2D(centre, strength * int(rng.choice([-1, 1])), 1))
 
 
-def _warp(image: Floats, matrix: NDArray[np.float64]) -> Any:
+def _warp(image: Floats, matrix: Any) -> Any:
     return cv2.warpAffine(image, matrix, image.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=0)
 
 

@@ -20,9 +20,13 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from ml import evaluation, networks
+from ml import evaluation, litert, networks
+from ml.calibration import calibrated
 from ml.datasets import CLASSES, Split
 from ml.images import CLASS_NAMES
+from ml.litert import logits as litert_logits
+from ml.photos import Photos
+from ml.report import Track, fit, report
 from ml.spec import TrainingSpec
 from ml.training import Epoch, Trained, predict_logits
 
@@ -73,20 +77,17 @@ def package(
     dataset: str = "fashion-mnist",
     earlier: Sequence[Stage] = (),
     teachers: Sequence[str] = (),
+    full_report: bool = False,
+    photos: Photos | None = None,
 ) -> Package:
-    """Export a trained model and write its card. `teachers`: SHA-256 of the files that it learned from. Raises
-    ExportFailed.
+    """Export a trained model and write its card. `teachers`: SHA-256 of the files that it learned from; `photos`:
+    those that are held out. Raises ExportFailed.
 
     Which file is served is chosen on validation images, on which temperature and novelty are fitted too; the test
-    images are looked at once, through the file that is served.
+    images are looked at once, through the file that is served. A full report takes minutes, another seconds.
     """
     files, serving = _choose_files(trained.model, data)
-    served = files[serving["artifact"]]
-    logits = litert_logits(served, data.validation.images)
-    fitted = evaluation.calibrate(logits, data.validation.labels)
-    temperature = fitted["calibration"]["temperature"]
-    test = evaluation.metrics(litert_logits(served, data.test.images), data.test.labels, temperature)
-    card = {
+    made_of = {
         "network": spec.network,
         "parameters": trained.model.count_params(),
         "macs": networks.count_macs(trained.model),
@@ -105,14 +106,49 @@ def package(
         ],
         "teachers": list(teachers),
         "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
-        "metrics": {
-            "validation": evaluation.metrics(logits, data.validation.labels, temperature),
-            "test": test,
-        },
-        "serving": serving,
-        **fitted,
     }
-    return Package(files, card)
+    return _measured(files, made_of | {"serving": serving}, data, full_report, photos)
+
+
+def refresh(
+    files: Mapping[str, bytes],
+    card: Mapping[str, Any],
+    data: Split,
+    photos: Photos | None = None,
+    track: Track = iter,
+) -> Package:
+    """A version with everything fitted and measured anew, without training. The same input gives the same output.
+
+    A version whose files lack the features is exported again from its Keras model. Raises ExportFailed.
+    """
+    serving = card["serving"]
+    kept = {name: files[name] for name in (KERAS, FLOAT32, INT8) if name in files}
+    if not litert.has_features(files[serving["artifact"]]):
+        kept, serving = _choose_files(load_keras(files[KERAS]), data)
+    return _measured(kept, {**card, "serving": serving}, data, True, photos, track)
+
+
+def _measured(
+    files: Mapping[str, bytes],
+    card: Mapping[str, Any],
+    data: Split,
+    full: bool,
+    photos: Photos | None,
+    track: Track = iter,
+) -> Package:
+    served, more = fit(files[card["serving"]["artifact"]], data)
+    found = report(served, data.test, full=full, held_out=photos, track=track)
+    on_validation = calibrated(litert_logits(served.file, data.validation.images), served.calibration)
+    measured = {
+        "metrics": {
+            "validation": evaluation.metrics(on_validation, data.validation.labels),
+            "test": found.pop("test"),
+        },
+        "calibration": served.calibration,
+        "novelty": {**served.novelty, **found.pop("novelty")},
+        **found,
+    }
+    return Package({**files, **more}, {**card, **measured})
 
 
 def _seconds(history: Sequence[Epoch]) -> float:
@@ -247,7 +283,8 @@ def _last_dense(model: Any) -> Any:
 
 def _checked(content: bytes, model: keras.Model) -> bytes:
     """The file, if its outputs are logits and features, in this order."""
-    found = [(int(each["shape"][-1]), each["dtype"]) for each in Interpreter(model_content=content).get_output_details()]
+    outputs = Interpreter(model_content=content).get_output_details()
+    found = [(int(each["shape"][-1]), each["dtype"]) for each in outputs]
     expected = [(CLASSES, np.float32), (int(_last_dense(model).input.shape[-1]), np.float32)]
     if found != expected:
         raise ExportFailed(f"The outputs are {found}; expected logits and features: {expected}.")

@@ -1,7 +1,7 @@
 """How unlike the training images a picture is, from what the network says and from what its last layer sees.
 
-NumPy only, because the prediction worker scores with it. The methods were compared on digits, noise, textures and photos
-of what is none of the ten classes; ml/RESULTS.md and the card of each version have the figures.
+NumPy only, because the prediction worker scores with it. The methods were compared on digits, noise, textures and
+photos of what is none of the ten classes; `python -m ml novelty` does it again for any version.
 """
 
 import io
@@ -38,7 +38,7 @@ class Detector:
 
     def score(self, logits: Floats, features: Floats | None, temperature: float) -> Floats:
         """Scores float32 [n] of logits [n, 10] and, where the method needs them, features [n, d]."""
-        return np.asarray(_SCORES[self.method](self.arrays, logits, features, np.float32(temperature)), np.float32)
+        return np.asarray(_SCORES[self.method](self.arrays, logits, features, temperature), np.float32)
 
 
 def load(method: str, data: bytes | None) -> Detector:
@@ -76,6 +76,7 @@ def energy(logits: Floats, temperature: float) -> Floats:
     """High where no class claims the image (Liu et al., 2020, arXiv:2010.03759); [n]."""
     scaled = logits / np.float32(temperature)
     top = scaled.max(axis=1)
+    # Shifted by the largest before exponentiating, so that no logit overflows.
     return np.asarray(-temperature * (top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))), np.float32)
 
 
@@ -110,7 +111,7 @@ def _whitening(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 def _mahalanobis(arrays: Arrays, features: Floats) -> Floats:
     projected = features @ arrays["projection"]
     white, products = projected[:, : features.shape[1]], projected[:, features.shape[1] :]
-    return np.einsum("ij,ij->i", white, white) + np.asarray(products + arrays["offsets"]).min(axis=1)
+    return np.asarray(np.einsum("ij,ij->i", white, white) + (products + arrays["offsets"]).min(axis=1))
 
 
 def _fit_relative(features: Floats, labels: Labels) -> dict[str, NDArray[Any]]:

@@ -6,7 +6,7 @@ the usual opposite of Fashion-MNIST: Pillow's own font and OpenCV's Hershey font
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -54,7 +54,7 @@ def digit(rng: Random) -> Images:
     # Shrinking to a fourth skips pixels, so they are blurred first; then as little or much as a pen does.
     smooth = cv2.GaussianBlur(glyph, (0, 0), rng.uniform(1.0, 2.6))
     small = cv2.warpAffine(smooth, np.column_stack([linear, shift]), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
-    return _stretched(small.astype(np.float32), 0, 255)
+    return _stretched(small, 0, 255)
 
 
 @cache
@@ -85,8 +85,8 @@ def noise(rng: Random) -> Images:
         gray, share = rng.integers(0, 160), rng.uniform(0.05, 0.5)
         chance = rng.random((SIDE, SIDE))
         return np.where(chance < share, 255 * (chance < share / 2), gray).astype(np.uint8)
-    values = cv2.GaussianBlur(rng.random((SIDE, SIDE), np.float32), (0, 0), rng.uniform(0.6, 3))
-    return _stretched(values, *_range(rng))
+    smooth = cv2.GaussianBlur(rng.random((SIDE, SIDE), np.float32), (0, 0), rng.uniform(0.6, 3))
+    return _stretched(smooth, *_range(rng))
 
 
 def texture(rng: Random) -> Images:
@@ -96,14 +96,14 @@ def texture(rng: Random) -> Images:
 
 def _stripes(rng: Random) -> Floats:
     wave = np.sin(_along(rng) * rng.uniform(0.3, 2.5) + rng.uniform(0, 2 * np.pi))
-    return np.sign(wave) if rng.random() < 0.5 else wave
+    return np.asarray(np.sign(wave) if rng.random() < 0.5 else wave)
 
 
 def _checkers(rng: Random) -> Floats:
     frequency, turn = rng.uniform(0.3, 2.0), rng.uniform(0, np.pi)
     phases = rng.uniform(0, 2 * np.pi, 2)
     waves = [np.sin(_along(rng, turn + quarter) * frequency + phase) for quarter, phase in zip((0, np.pi / 2), phases)]
-    return np.sign(waves[0] * waves[1])
+    return np.asarray(np.sign(waves[0] * waves[1]))
 
 
 def _gradient(rng: Random) -> Floats:
@@ -136,7 +136,8 @@ def _range(rng: Random) -> tuple[float, float]:
     return float(rng.uniform(0, 100)), float(rng.uniform(155, 255))
 
 
-def _stretched(values: Floats, low: float, high: float) -> Images:
+def _stretched(picture: Any, low: float, high: float) -> Images:
+    values = picture.astype(np.float32)
     spread = max(float(np.ptp(values)), 1e-6)
     return np.asarray((values - values.min()) / spread * (high - low) + low).astype(np.uint8)
 

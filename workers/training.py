@@ -283,8 +283,7 @@ def official_data(directory: str, cache: Path) -> Callable[[], Split]:
     @lru_cache(maxsize=1)
     def load() -> Split:
         train, test = load_fashion_mnist(Path(directory) if directory else None, cache)
-        training, validation = split(train)
-        return Split(training, validation, test)
+        return split_official(train, test)
 
     return load
 
