@@ -16,7 +16,9 @@ from api import responses
 from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
+from ml.explanations import Explanation
 from ml.images import CLASS_NAMES, InvalidImage, read_image, render_preview
+from ml.overlays import render_overlay
 from workers import ids
 from workers.groups import Item, Prediction
 from workers.jobs import JobState
@@ -113,7 +115,7 @@ def read_item(image: str, body: dict[str, Any]) -> Item:
         "warnings": [{"code": w.code, "detail": w.detail} for w in contract.warnings],
         "decode_ms": round((time.perf_counter() - started) * 1e3, 3),
     }
-    return Item(doc, contract.pixels)
+    return Item(doc, contract.pixels, photo=contract.is_photo, explain=body.get("explain", False))
 
 
 def document(prediction: Prediction) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def result(prediction: Prediction) -> dict[str, Any]:
     ranked = [
         {"label": CLASS_NAMES[i], "class_id": i, "probability": round(float(probabilities[i]), 6)} for i in order
     ]
-    return {
+    shown = {
         "label": ranked[0]["label"],
         "class_id": ranked[0]["class_id"],
         "confidence": ranked[0]["probability"],
@@ -147,8 +149,26 @@ def result(prediction: Prediction) -> dict[str, Any]:
         "is_fashion": bool(prediction.result["is_fashion"]),
         "novelty": round(float(prediction.result["novelty"]), 6),
         "warnings": prediction.doc["warnings"],
-        "preview": "data:image/png;base64," + b64encode(render_preview(prediction.pixels)).decode(),
+        "source": "photo" if prediction.photo else "contract",
+        "preview": _png_uri(render_preview(prediction.pixels)),
     }
+    if prediction.explanation is not None:
+        shown["explanation"] = _explanation(prediction.explanation, prediction.pixels)
+    return shown
+
+
+def _explanation(explanation: Explanation, pixels: bytes) -> dict[str, Any]:
+    return {
+        "overlay": _png_uri(render_overlay(pixels, explanation.heat)),
+        "neighbors": [
+            {"index": each.index, "label": CLASS_NAMES[each.class_id], "class_id": each.class_id}
+            for each in explanation.neighbors
+        ],
+    }
+
+
+def _png_uri(png: bytes) -> str:
+    return "data:image/png;base64," + b64encode(png).decode()
 
 
 def _decode(text: str) -> bytes:

@@ -9,23 +9,24 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, networks, photos as photos_of
+from ml import datasets, networks, photos, releases
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
-from ml.images import CLASS_NAMES, InvalidImage, read_image
-from ml.photos import Photos
+from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
+from ml.overlays import render_overlay
 from ml.registry import UnknownModel, open_local
 from ml.runtime import Classifier
 from ml.spec import InvalidSpec, TrainingSpec
 from settings import InvalidSetting, Settings
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
-DEFAULT_MODEL: Final = "small"
+DEFAULT_MODEL: Final = releases.PRODUCTION_MODEL
 
 
 class CommandFailed(Exception):
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     use = commands.add_parser("predict", help="classify picture files")
     _add_model(use)
     use.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    use.add_argument("--explain", type=Path, metavar="DIR", help="write pictures there of where the model looks")
     use.set_defaults(run=predict)
 
     commands.add_parser("networks", help="list the architectures").set_defaults(run=list_networks)
@@ -134,12 +136,13 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         trained = _train(specs[-1], data, options.checkpoint, base, options)
         name = options.data.name if options.data else "fashion-mnist"
         # Other data is not what the figures of releases are compared on.
-        report = (options.data is None, None if options.data else _held_out(settings))
-        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher), *report)
+        full_report = options.data is None
+        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher), full_report)
     except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
     if out is None:
-        where = open_local(open_artifacts(settings.artifacts())).publish(made.files, made.card)
+        card, contents = releases.with_photos(made.card, made.files)
+        where = open_local(open_artifacts(settings.artifacts())).publish(contents, card)
     else:
         _write(out, made.files, made.card)
         where = str(out)
@@ -277,22 +280,17 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> None:
 
     card, read = _find(options.model, settings)
     data = _labelled(options.data) if options.data else _fashion_mnist(settings)[1]
-    photos = card.get("photos")
-    found = report.report(
-        report.Served.open(card, read), data, full=True, held_out=_held_out(settings), track=_bar,
-        photo_network=report.Served.open(photos, read, "photos.npz") if photos else None,
-    )
+    served = report.Served.open(card, read)
+    found = report.report(served, data, full=True, track=_bar)
+    if settings.photos_dir:
+        network = report.Served.open(card["photos"], read, "photos.npz") if "photos" in card else served
+        held_out = photos.split(photos.load_photos(Path(settings.photos_dir))).held_out
+        found["photos_held_out"] = report.report_photos(network, held_out)
     print(report_text.render(found))
     if not settings.photos_dir:
-        print("\nNo photos: HEMLINE_PHOTOS_DIR is not set.")
+        print("\nNo photos were looked at: HEMLINE_PHOTOS_DIR does not name their folder.")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-def _held_out(settings: Settings) -> Photos | None:
-    if not settings.photos_dir:
-        return None
-    return photos_of.split(photos_of.load_photos(Path(settings.photos_dir))).held_out
 
 
 def _bar(tasks: Sequence[Any]) -> Iterator[Any]:
@@ -305,13 +303,13 @@ def refresh(options: argparse.Namespace, settings: Settings) -> None:
     """Rewrite a shipped model's card, novelty detector and neighbors from its files."""
     folder = SHIPPED / options.shipped
     if not folder.joinpath("card.json").is_file():
-        raise CommandFailed(f"There is no shipped model {options.shipped!r}; these are: {_shipped()}.")
+        raise CommandFailed(f"There is no shipped model {options.shipped!r}; these are: {', '.join(releases.names())}.")
     card = json.loads(folder.joinpath("card.json").read_bytes())
-    data, photos = _training_data(None, settings), _held_out(settings)
+    data = _training_data(None, settings)
     from ml.export import ExportFailed, refresh as again
 
     try:
-        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, photos, _bar)
+        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, _bar)
     except ExportFailed as error:
         raise CommandFailed(str(error)) from error
     _write(folder, made.files, made.card)
@@ -329,13 +327,25 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
             print(f"{path}: {error}", file=sys.stderr)
             failed = True
             continue
-        found = classifier.classify(np.frombuffer(image.pixels, np.uint8)[None])
-        label = int(found.probabilities[0].argmax())
-        remarks = [] if found.is_fashion[0] else ["unlike anything it was trained on"]
-        remarks += [warning.code for warning in image.warnings]
-        text = f"{path}: {CLASS_NAMES[label]}, confidence {found.probabilities[0, label]:.1%}"
-        print("; ".join([f"{text}, novelty {found.novelty[0]:.2f}", *remarks]))
+        print(f"{path}: {_answer(classifier, image)}")
+        if options.explain is not None:
+            _explain(classifier, image, options.explain / f"{path.stem}-explained.png")
     return int(failed)
+
+
+def _answer(classifier: Classifier, image: ContractImage) -> str:
+    found = classifier.classify(np.frombuffer(image.pixels, np.uint8)[None], np.array([image.is_photo]))
+    label = int(found.probabilities[0].argmax())
+    remarks = [] if found.is_fashion[0] else ["unlike anything it was trained on"]
+    remarks += [warning.code for warning in image.warnings]
+    text = f"{CLASS_NAMES[label]}, confidence {found.probabilities[0, label]:.1%}, novelty {found.novelty[0]:.2f}"
+    return "; ".join([text, *remarks])
+
+
+def _explain(classifier: Classifier, image: ContractImage, path: Path) -> None:
+    explanation = classifier.explain(np.frombuffer(image.pixels, np.uint8), image.is_photo)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(render_overlay(image.pixels, explanation.heat))
 
 
 def list_networks(options: argparse.Namespace, settings: Settings) -> None:
@@ -347,29 +357,24 @@ def list_networks(options: argparse.Namespace, settings: Settings) -> None:
 
 def _load(name: str, settings: Settings) -> Model:
     card, read = _find(name, settings)
-    return Model(Classifier(read(card["serving"]["artifact"]) or b"", card), card)
+    return Model(Classifier(card, read), card)
 
 
 def _find(name: str, settings: Settings) -> tuple[Mapping[str, Any], Callable[[str], bytes | None]]:
     """The card of a model, and what reads its files."""
     for folder in (Path(name), SHIPPED / name):
-        if (folder / "card.json").is_file():
-            contents = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-            return json.loads(contents["card.json"]), contents.get
+        if releases.is_model(folder):
+            card, contents = releases.with_photos(*releases.read(folder))
+            return card, contents.get
     registry = open_local(open_artifacts(settings.artifacts()))
     try:
         version = registry.resolve(name)
-        card = registry.card(version)
-        return card, {each: registry.file(version, each) for each in card["sha256"]}.get
+        return registry.card(version), partial(registry.find, version)
     except (UnknownModel, ArtifactNotFound) as error:
         raise CommandFailed(
-            f"There is no model {name!r}: no folder with a card.json, none of the shipped ({_shipped()}), no version "
-            "or alias in the registry."
+            f"There is no model {name!r}: no folder with a card.json, none of the shipped "
+            f"({', '.join(releases.names())}), no version or alias in the registry."
         ) from error
-
-
-def _shipped() -> str:
-    return ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/card.json")))
 
 
 if __name__ == "__main__":

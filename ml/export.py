@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from ml import evaluation, litert, networks
-from ml.calibration import calibrated
 from ml.datasets import CLASSES, Split
 from ml.images import CLASS_NAMES
 from ml.litert import logits as litert_logits
-from ml.photos import Photos
 from ml.report import Track, fit, report
 from ml.spec import TrainingSpec
 from ml.training import Epoch, Trained, predict_logits
@@ -78,10 +76,9 @@ def package(
     earlier: Sequence[Stage] = (),
     teachers: Sequence[str] = (),
     full_report: bool = False,
-    photos: Photos | None = None,
 ) -> Package:
-    """Export a trained model and write its card. `teachers`: SHA-256 of the files that it learned from; `photos`:
-    those that are held out. Raises ExportFailed.
+    """Export a trained model and write its card. `teachers`: SHA-256 of the files that it learned from. Raises
+    ExportFailed.
 
     Which file is served is chosen on validation images, on which temperature and novelty are fitted too; the test
     images are looked at once, through the file that is served. A full report takes minutes, another seconds.
@@ -107,14 +104,13 @@ def package(
         "teachers": list(teachers),
         "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
     }
-    return _measured(files, made_of | {"serving": serving}, data, full_report, photos)
+    return _measured(files, made_of | {"serving": serving}, data, full_report)
 
 
 def refresh(
     files: Mapping[str, bytes],
     card: Mapping[str, Any],
     data: Split,
-    photos: Photos | None = None,
     track: Track = iter,
 ) -> Package:
     """A version with everything fitted and measured anew, without training. The same input gives the same output.
@@ -125,7 +121,7 @@ def refresh(
     kept = {name: files[name] for name in (KERAS, FLOAT32, INT8) if name in files}
     if not litert.has_features(files[serving["artifact"]]):
         kept, serving = _choose_files(load_keras(files[KERAS]), data)
-    return _measured(kept, {**card, "serving": serving}, data, True, photos, track)
+    return _measured(kept, {**card, "serving": serving}, data, True, track)
 
 
 def _measured(
@@ -133,12 +129,11 @@ def _measured(
     card: Mapping[str, Any],
     data: Split,
     full: bool,
-    photos: Photos | None,
     track: Track = iter,
 ) -> Package:
     served, more = fit(files[card["serving"]["artifact"]], data)
-    found = report(served, data.test, full=full, held_out=photos, track=track)
-    on_validation = calibrated(litert_logits(served.file, data.validation.images), served.calibration)
+    found = report(served, data.test, full=full, track=track)
+    on_validation = served.answer(data.validation.images).logits
     measured = {
         "metrics": {
             "validation": evaluation.metrics(on_validation, data.validation.labels),

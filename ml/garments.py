@@ -49,6 +49,12 @@ def find_garment(pixels: Pixels, alpha: Pixels | None = None) -> Found:
     return garment, shape + doubts
 
 
+def is_photo(pixels: Pixels, alpha: Pixels | None = None) -> bool:
+    """Whether `find_garment` has to tell cloth from room: nothing is transparent, and the background is not plain."""
+    rgb = pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    return alpha is None and _plain_background(rgb) is None
+
+
 def _doubts_about_shape(width: int, height: int) -> tuple[ImageWarning, ...]:
     longest, shortest = max(width, height), min(width, height)
     if longest < SIDE:

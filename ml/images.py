@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ml.garments import SIDE, ImageWarning, find_garment
+from ml.garments import SIDE, ImageWarning, find_garment, is_photo
 from ml.image_files import InvalidImage, Picture, Pixels, decode
 
 __all__ = ["CLASS_NAMES", "ContractImage", "ImageWarning", "InvalidImage", "read_image", "render_preview"]
@@ -26,10 +26,14 @@ _TINT = 12
 
 @dataclass(frozen=True, slots=True)
 class ContractImage:
-    """`pixels`: 784 bytes, row-major, 0 is background. `warnings`: what to doubt about a prediction from them."""
+    """`pixels`: 784 bytes, row-major, 0 is background. `warnings`: what to doubt about a prediction from them.
+
+    `is_photo`: whether they were cut out of a photograph.
+    """
 
     pixels: bytes
     warnings: tuple[ImageWarning, ...] = ()
+    is_photo: bool = False
 
 
 def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
@@ -45,7 +49,7 @@ def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
         gray = _contract_gray(picture)
         if gray is None:
             garment, warnings = find_garment(picture.pixels, picture.alpha)
-            return ContractImage(garment.tobytes(), warnings)
+            return ContractImage(garment.tobytes(), warnings, is_photo(picture.pixels, picture.alpha))
         pixels = gray.tobytes()
     return ContractImage(pixels, _doubts(pixels))
 

@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 COMPONENTS: Final = 14
-_PRODUCTS: Final = 8_000_000  # distances held at once: 32 MB
+_DISTANCES: Final = 8_000_000  # held at once, 32 MB of them
 
 
 class Neighbors:
@@ -26,8 +26,8 @@ class Neighbors:
     ) -> None:
         self._projection = projection / np.float32(scale)
         self._mean = mean
-        self._codes = codes.astype(np.float32)
-        self._halves = (self._codes**2).sum(axis=1) / 2
+        self._codes = codes
+        self._halves = (codes.astype(np.float32) ** 2).sum(axis=1) / 2
         self._labels = labels
         self._indexes = indexes
 
@@ -43,15 +43,16 @@ class Neighbors:
 
         Among equally near ones, the first comes first. k is at most the number of images in the index.
         """
-        step = max(1, _PRODUCTS // len(self._codes))
-        found = [self._nearest(features[start : start + step], k) for start in range(0, len(features), step)]
+        codes = self._codes.astype(np.float32).T  # kept as bytes: a worker holds several indexes and asks few
+        step = max(1, _DISTANCES // len(self._codes))
+        found = [self._nearest(features[start : start + step], codes, k) for start in range(0, len(features), step)]
         places = np.concatenate(found) if found else np.zeros((0, k), np.int64)
         return self._indexes[places].astype(np.int64), self._labels[places]
 
-    def _nearest(self, features: Floats, k: int) -> NDArray[np.int64]:
+    def _nearest(self, features: Floats, codes: Floats, k: int) -> NDArray[np.int64]:
         projected = (features - self._mean) @ self._projection
         # |c - p|² / 2 without |p|², which is the same for every code.
-        distances = self._halves - projected @ self._codes.T
+        distances = self._halves - projected @ codes
         some = np.argpartition(distances, k - 1, axis=1)[:, :k]
         order = np.lexsort((some, np.take_along_axis(distances, some, axis=1)), axis=1)
         return np.take_along_axis(some, order, axis=1)

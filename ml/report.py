@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import corruptions, evaluation, litert, neighbors, novelty, outliers
-from ml.calibration import calibrated
 from ml.datasets import Dataset, Split
 from ml.garments import find_garment
 from ml.novelty import Detector
@@ -57,10 +56,11 @@ class Served:
     def answer(self, images: Images) -> Answer:
         """What the service would say of uint8 images [n, 28, 28]."""
         logits, features = litert.outputs(self.file, images)
-        scores = self.detector.score(logits, features, self.calibration["temperature"])
+        temperature = self.calibration["temperature"]
+        scores = self.detector.score(logits, features, temperature)
         quantiles = self.novelty["quantiles"]
         shares = np.interp(scores, np.asarray(quantiles, np.float32), np.linspace(0, 1, len(quantiles)))
-        return Answer(calibrated(logits, self.calibration), shares.astype(np.float32))
+        return Answer(logits / np.float32(temperature), shares.astype(np.float32))
 
     def flagged(self, answer: Answer) -> float:
         """Share of pictures that are said to be none of the ten classes."""
@@ -96,11 +96,9 @@ def report(
     test: Dataset,
     *,
     full: bool,
-    held_out: Photos | None = None,
-    photo_network: Served | None = None,
     track: Track = iter,
 ) -> dict[str, Any]:
-    """Figures of a version: {"test", "novelty", and if full "robustness", and with `held_out` photos "photos"}.
+    """Figures of a network: {"test", "novelty", and if full "robustness"}.
 
     A report that is not full takes a few seconds: it draws fewer outliers and corrupts nothing. `track` wraps the
     list of what there is to do, for a progress bar.
@@ -127,8 +125,6 @@ def report(
     }
     if full:
         found["robustness"] = _robustness(answers, some.labels)
-    if held_out is not None:
-        found["photos"] = _photos(photo_network or served, held_out)
     return found
 
 
@@ -145,7 +141,7 @@ def _regular(images: int, wanted: int) -> NDArray[np.intp]:
 
 
 def _novelty(served: Served, known: Answer, sets: Mapping[str, Answer]) -> dict[str, Any]:
-    """`flagged_test`: share of the known pictures that are wrongly flagged; the others have an entry for each set."""
+    """`flagged_known`: share of the known pictures that are wrongly flagged; the others have an entry for each set."""
     return {
         "auroc": {name: evaluation.auroc(known.novelty, each.novelty) for name, each in sets.items()},
         "fpr95": {name: evaluation.false_positive_rate(known.novelty, each.novelty) for name, each in sets.items()},
@@ -171,8 +167,11 @@ def _robustness(answers: Mapping[tuple[str, str], Answer], labels: NDArray[np.ui
     return {"images": len(labels), "mean_accuracy": mean, "corruptions": table}
 
 
-def _photos(network: Served, photos: Photos) -> dict[str, Any]:
-    """Accuracy on photos of the ten classes, and novelty of the others against theirs."""
+def report_photos(network: Served, photos: Photos) -> dict[str, Any]:
+    """Accuracy on photos of the ten classes, and novelty of the others against theirs.
+
+    `network`: the one that answers photos, which is the version's own for them where it has one.
+    """
     pixels = np.stack([find_garment(picture)[0] for picture in photos.pictures])
     answer = network.answer(pixels)
     accepted, folders = photos.accepted, np.array(photos.folders)

@@ -11,7 +11,7 @@ Report = Mapping[str, Any]
 def render(report: Report) -> str:
     """The report as text of several lines, a part for each of its entries."""
     parts = [*_test(report["test"])]
-    for name, part in (("novelty", _novelty), ("robustness", _robustness), ("photos", _photos)):
+    for name, part in (("novelty", _novelty), ("robustness", _robustness), ("photos_held_out", _photos)):
         if name in report:
             parts.append("\n".join(part(report[name])))
     return "\n\n".join(parts)

@@ -71,14 +71,14 @@ def test_every_network_exports_to_int8_that_takes_raw_pixels(name: str) -> None:
 
 def test_the_runtime_serves_a_package_as_its_card_says(package: Package) -> None:
     card = json.loads(json.dumps(package.card))
-    served = package.files[card["serving"]["artifact"]]
+    classifier = Classifier(card, package.files.get)
     pixels = data().test.images.reshape(-1, 784)
-    found = Classifier(served, card).classify(pixels)
+    found = classifier.classify(pixels)
     test = card["metrics"]["test"]
     assert np.mean(found.probabilities.argmax(axis=1) == data().test.labels) == test["accuracy"]
     loss = -np.log(found.probabilities[np.arange(len(pixels)), data().test.labels]).mean()
     assert loss == pytest.approx(test["loss"], rel=1e-3)
-    kept = Classifier(served, card).classify(data().validation.images.reshape(-1, 784)).is_fashion
+    kept = classifier.classify(data().validation.images.reshape(-1, 784)).is_fashion
     assert np.mean(kept) == pytest.approx(0.95, abs=0.06)
 
 
