@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--json", type=Path, metavar="FILE", help="write the same report there too")
     judge.set_defaults(run=evaluate)
 
+    rank = commands.add_parser("novelty", help="compare novelty scores on a model, to choose the one to serve")
+    _add_model(rank)
+    rank.set_defaults(run=compare_novelty)
+
     again = commands.add_parser("report", help="fit and measure a shipped model anew, without training")
     again.add_argument("--shipped", required=True, metavar="NAME", help="rewrite files and card of ml/shipped/NAME")
     again.set_defaults(run=refresh)
@@ -280,7 +284,10 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> None:
 
     card, read = _find(options.model, settings)
     data = _labelled(options.data) if options.data else _fashion_mnist(settings)[1]
-    served = report.Served.open(card, read)
+    try:
+        served = report.Served.open(card, read)
+    except ValueError as error:
+        raise CommandFailed(f"{options.model}: {error}") from error
     found = report.report(served, data, full=True, track=_bar)
     if settings.photos_dir:
         network = report.Served.open(card["photos"], read, "photos.npz") if "photos" in card else served
@@ -291,6 +298,20 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> None:
         print("\nNo photos were looked at: HEMLINE_PHOTOS_DIR does not name their folder.")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def compare_novelty(options: argparse.Namespace, settings: Settings) -> None:
+    """Print AUROC, share flagged and cost of every novelty score, on validation images against pictures of no class."""
+    from ml import novelty_comparison
+
+    card, read = _find(options.model, settings)
+    more = {}
+    if settings.photos_dir:
+        strange = photos.split(photos.load_photos(Path(settings.photos_dir))).validation.of_no_class()
+        garments, folders = photos.as_garments(strange), np.array(strange.folders)
+        more = {str(name): garments[folders == name] for name in np.unique(folders)}
+    content = read(card["serving"]["artifact"]) or b""
+    print(novelty_comparison.render(novelty_comparison.compare(content, _training_data(None, settings), more)))
 
 
 def _bar(tasks: Sequence[Any]) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """Runs a LiteRT file over any number of images, to judge it: without TensorFlow, and without the runtime's speed."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -18,14 +19,10 @@ def outputs(content: bytes, images: Images, batch_size: int = _BATCH) -> tuple[F
     The features are what the last dense layer sees; a file of one output has none.
     """
     interpreter = Interpreter(model_content=content, num_threads=1)
-    (source,), targets = interpreter.get_input_details(), interpreter.get_output_details()
+    targets = interpreter.get_output_details()
     parts: list[list[Floats]] = [[] for _ in targets]
     for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size, :, :, None]
-        interpreter.resize_tensor_input(source["index"], batch.shape, strict=True)
-        interpreter.allocate_tensors()
-        raw = (batch ^ 0x80).view(np.int8) if source["dtype"] == np.int8 else batch.astype(np.float32) / np.float32(255)
-        interpreter.set_tensor(source["index"], raw)
+        _load(interpreter, images[start : start + batch_size])
         interpreter.invoke()
         for part, target in zip(parts, targets, strict=True):
             part.append(interpreter.get_tensor(target["index"]))
@@ -36,6 +33,22 @@ def outputs(content: bytes, images: Images, batch_size: int = _BATCH) -> tuple[F
 def logits(content: bytes, images: Images, batch_size: int = _BATCH) -> Floats:
     """Only the logits float32 [n, 10] of `outputs`."""
     return outputs(content, images, batch_size)[0]
+
+
+def _load(interpreter: Interpreter, images: Images) -> None:
+    (source,) = interpreter.get_input_details()
+    batch = images[..., None]
+    interpreter.resize_tensor_input(source["index"], batch.shape, strict=True)
+    interpreter.allocate_tensors()
+    raw = (batch ^ 0x80).view(np.int8) if source["dtype"] == np.int8 else batch.astype(np.float32) / np.float32(255)
+    interpreter.set_tensor(source["index"], raw)
+
+
+def runner(content: bytes, images: Images) -> Callable[[], None]:
+    """What runs the network once over these images, and nothing else: to be timed."""
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    _load(interpreter, images)
+    return lambda: interpreter.invoke()
 
 
 def has_features(content: bytes) -> bool:
