@@ -302,13 +302,13 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> None:
 
 def compare_novelty(options: argparse.Namespace, settings: Settings) -> None:
     """Print AUROC, share flagged and cost of every novelty score, on validation images against pictures of no class."""
-    from ml import novelty_comparison
+    from ml import novelty_comparison, report
 
     card, read = _find(options.model, settings)
     more = {}
     if settings.photos_dir:
         strange = photos.split(photos.load_photos(Path(settings.photos_dir))).validation.of_no_class()
-        garments, folders = photos.as_garments(strange), np.array(strange.folders)
+        garments, folders = report.as_served(strange), np.array(strange.folders)
         more = {str(name): garments[folders == name] for name in np.unique(folders)}
     content = read(card["serving"]["artifact"]) or b""
     print(novelty_comparison.render(novelty_comparison.compare(content, _training_data(None, settings), more)))

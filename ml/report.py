@@ -167,13 +167,17 @@ def _robustness(answers: Mapping[tuple[str, str], Answer], labels: NDArray[np.ui
     return {"images": len(labels), "mean_accuracy": mean, "corruptions": table}
 
 
+def as_served(photos: Photos) -> Images:
+    """The photos as the service shows them to a network, uint8 [n, 28, 28]."""
+    return np.stack([find_garment(picture)[0] for picture in photos.pictures])
+
+
 def report_photos(network: Served, photos: Photos) -> dict[str, Any]:
     """Accuracy on photos of the ten classes, and novelty of the others against theirs.
 
     `network`: the one that answers photos, which is the version's own for them where it has one.
     """
-    pixels = np.stack([find_garment(picture)[0] for picture in photos.pictures])
-    answer = network.answer(pixels)
+    answer = network.answer(as_served(photos))
     accepted, folders = photos.accepted, np.array(photos.folders)
     known = accepted.any(axis=1)
     right = accepted[np.arange(len(photos)), answer.logits.argmax(axis=1)]
