@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.calibration import calibrated, fit_sharpness
 from ml.datasets import CLASSES
 from ml.images import CLASS_NAMES
 
@@ -104,12 +105,13 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 def fit_calibration(logits: Floats, labels: Labels) -> dict[str, Any]:
     """The card's "calibration", from validation logits of the file that will be served."""
     temperature = fit_temperature(logits, labels)
-    return {
-        "temperature": temperature,
+    fitted = {"temperature": temperature, **fit_sharpness(logits, labels)}
+    after = calibrated(logits, fitted)
+    return fitted | {
         "bins": "15 of equal mass",
         "ece_before": expected_calibration_error(logits, labels),
-        "ece_after": expected_calibration_error(logits, labels, temperature),
-        "reliability": reliability(logits, labels, temperature),
+        "ece_after": expected_calibration_error(after, labels),
+        "reliability": reliability(after, labels),
     }
 
 

@@ -33,8 +33,9 @@ _CANVAS: Final = 112  # digits are drawn this large, then shrunk
 
 def draw(name: str, count: int, seed: int) -> Images:
     """`count` pictures uint8 [n, 28, 28] of the set of this name; KeyError if there is no such set."""
+    one = SETS[name]
     rng = np.random.default_rng([seed, list(SETS).index(name)])
-    return np.stack([SETS[name](rng) for _ in range(count)])
+    return np.stack([one(rng) for _ in range(count)])
 
 
 def digit(rng: Random) -> Images:

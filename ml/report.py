@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import corruptions, evaluation, litert, neighbors, novelty, outliers
+from ml.calibration import calibrated
 from ml.datasets import Dataset, Split
 from ml.garments import find_garment
 from ml.novelty import Detector
@@ -56,11 +57,10 @@ class Served:
     def answer(self, images: Images) -> Answer:
         """What the service would say of uint8 images [n, 28, 28]."""
         logits, features = litert.outputs(self.file, images)
-        temperature = self.calibration["temperature"]
-        scores = self.detector.score(logits, features, temperature)
+        scores = self.detector.score(logits, features, self.calibration["temperature"])
         quantiles = self.novelty["quantiles"]
         shares = np.interp(scores, np.asarray(quantiles, np.float32), np.linspace(0, 1, len(quantiles)))
-        return Answer(logits / np.float32(temperature), shares.astype(np.float32))
+        return Answer(calibrated(logits, self.calibration), shares.astype(np.float32))
 
     def flagged(self, answer: Answer) -> float:
         """Share of pictures that are said to be none of the ten classes."""
