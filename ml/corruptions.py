@@ -54,7 +54,7 @@ def _blur(image: Floats, strength: float, rng: Random) -> Any:
 
 def _shift(image: Floats, strength: float, rng: Random) -> Any:
     down, right = _DIRECTIONS[int(rng.integers(len(_DIRECTIONS)))]
-    return _warp(image, np.array([[1, 0, right * strength], [0, 1, down * strength]]))
+    return _warp(image, np.array([[1.0, 0.0, right * strength], [0.0, 1.0, down * strength]]))
 
 
 def _rotation(image: Floats, strength: float, rng: Random) -> Any:
