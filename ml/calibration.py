@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.uint8]
 
-# With fewer validation images three numbers cannot be told from noise.
-ENOUGH_IMAGES: Final = 1000
-_FOLDS: Final = 5
 _LEAST: Final = 0.1  # a factor below this is no calibration but a bad fit
 
 
@@ -35,29 +32,28 @@ def calibrated(logits: NDArray[np.float32], calibration: Mapping[str, Any]) -> N
     return np.asarray(logits * (constant + lead * (linear + lead * square))[:, None], np.float32)
 
 
-def fit_sharpness(logits: Floats, labels: Labels) -> dict[str, Any]:
-    """"sharpness" and "largest_lead" of lowest negative log-likelihood, or nothing where one temperature does as well.
+def fit_sharpness(logits: Floats, labels: Labels, temperature: float) -> dict[str, Any]:
+    """"sharpness" and "largest_lead" of lowest negative log-likelihood; nothing if they came out as nonsense.
 
-    Which is better is found out by cross-validation.
+    `temperature`: the best one, from which the search starts.
     """
-    if len(labels) < ENOUGH_IMAGES:
+    values = logits.astype(np.float64) / temperature
+    lead = _lead(values)
+    basis = _powers(lead)
+    own = values[np.arange(len(labels)), labels]
+    factors: NDArray[np.float64] = np.eye(3)[0]
+    # Newton's method: scaled logits are linear in the three factors, so the loss is convex in them.
+    for _ in range(12):
+        chances = _softmax(values * (basis @ factors)[:, None])
+        mean = (chances * values).sum(axis=1)
+        variance = (chances * values**2).sum(axis=1) - mean**2
+        curvature = (basis * variance[:, None]).T @ basis + 1e-6 * np.eye(3)
+        factors = factors - np.linalg.solve(curvature, basis.T @ (mean - own))
+    if not (_powers(np.linspace(0, lead.max(), 100)) @ factors).min() >= _LEAST:
         return {}
-    values = logits.astype(np.float64)
-    fold = np.random.default_rng(0).permutation(len(labels)) % _FOLDS
-
-    def held_out_loss(powers: int) -> float:
-        losses = np.zeros(len(labels))
-        for each in range(_FOLDS):
-            out = fold == each
-            losses[out] = _losses(values[out], labels[out], _fit(values[~out], labels[~out], powers))
-        return float(losses.mean())
-
-    if not held_out_loss(3) < held_out_loss(1):
-        return {}
-    sharpness, largest = _fit(values, labels, 3), float(_lead(values).max())
-    if _powers(np.linspace(0, largest, 100), 3).dot(sharpness).min() < _LEAST:
-        return {}
-    return {"sharpness": [float(each) for each in sharpness], "largest_lead": largest}
+    # Back from logits that were divided by the temperature to those that the network gives.
+    factors /= temperature ** np.arange(1, 4)
+    return {"sharpness": [float(each) for each in factors], "largest_lead": float(lead.max()) * temperature}
 
 
 def _lead(logits: Floats) -> Any:
@@ -65,27 +61,8 @@ def _lead(logits: Floats) -> Any:
     return first[:, -1] - first[:, -2]
 
 
-def _powers(lead: Floats, count: int) -> NDArray[np.float64]:
-    return np.stack([lead**power for power in range(count)], axis=1).astype(np.float64)
-
-
-def _fit(logits: NDArray[np.float64], labels: Labels, powers: int) -> NDArray[np.float64]:
-    """Newton's method: the scaled logits are linear in the factors, so the loss is convex in them."""
-    basis = _powers(_lead(logits), powers)
-    factors = np.eye(powers)[0]
-    own = logits[np.arange(len(labels)), labels]
-    for _ in range(12):
-        chances = _softmax(logits * (basis @ factors)[:, None])
-        mean = (chances * logits).sum(axis=1)
-        variance = (chances * logits**2).sum(axis=1) - mean**2
-        curvature = (basis * variance[:, None]).T @ basis + 1e-6 * np.eye(powers)
-        factors = factors - np.linalg.solve(curvature, basis.T @ (mean - own))
-    return factors
-
-
-def _losses(logits: NDArray[np.float64], labels: Labels, factors: NDArray[np.float64]) -> NDArray[np.float64]:
-    scaled = logits * (_powers(_lead(logits), len(factors)) @ factors)[:, None]
-    return np.asarray(-np.log(np.maximum(_softmax(scaled)[np.arange(len(labels)), labels], 1e-30)))
+def _powers(lead: Floats) -> NDArray[np.float64]:
+    return np.stack([np.ones_like(lead), lead, lead**2], axis=1).astype(np.float64)
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

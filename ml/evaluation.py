@@ -17,6 +17,8 @@ Labels = NDArray[np.uint8]
 
 ECE_BINS: Final = 15
 NOVELTY_THRESHOLD: Final = 0.95
+# With fewer validation images than this, what is finer than a temperature cannot be told from noise.
+ENOUGH_IMAGES: Final = 1000
 
 
 def accuracy(logits: Floats, labels: Labels) -> float:
@@ -105,7 +107,9 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 def fit_calibration(logits: Floats, labels: Labels) -> dict[str, Any]:
     """The card's "calibration", from validation logits of the file that will be served."""
     temperature = fit_temperature(logits, labels)
-    fitted = {"temperature": temperature, **fit_sharpness(logits, labels)}
+    fitted: dict[str, Any] = {"temperature": temperature}
+    if len(labels) >= ENOUGH_IMAGES and _sharpness_helps(logits, labels, temperature):
+        fitted |= fit_sharpness(logits, labels, temperature)
     after = calibrated(logits, fitted)
     return fitted | {
         "bins": "15 of equal mass",
@@ -113,6 +117,24 @@ def fit_calibration(logits: Floats, labels: Labels) -> dict[str, Any]:
         "ece_after": expected_calibration_error(after, labels),
         "reliability": reliability(after, labels),
     }
+
+
+def _sharpness_helps(logits: Floats, labels: Labels, temperature: float) -> bool:
+    """Whether it calibrates images that it was not fitted on better than the temperature does these, at no more loss.
+
+    By five times five-fold cross-validation. The temperature has seen all the images, which favours it a little.
+    """
+    errors, losses = [], []
+    for seed in range(5):
+        fold = np.random.default_rng(seed).permutation(len(labels)) % 5
+        after = np.empty_like(logits)
+        for out in (fold == each for each in range(5)):
+            fitted = {"temperature": temperature, **fit_sharpness(logits[~out], labels[~out], temperature)}
+            after[out] = calibrated(logits[out], fitted)
+        errors.append(expected_calibration_error(after, labels))
+        losses.append(negative_log_likelihood(after, labels))
+    error = expected_calibration_error(logits, labels, temperature)
+    return bool(np.mean(errors) < error and np.mean(losses) <= negative_log_likelihood(logits, labels, temperature))
 
 
 def describe_novelty(method: str, scores: Floats) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Detector:
 def load(method: str, data: bytes | None) -> Detector:
     """The detector of a card's novelty.score and the content of novelty.npz. Raises UnknownMethod."""
     if method not in _SCORES:
-        raise UnknownMethod(f"Novelty is scored by {method!r}, but this release knows only {', '.join(_SCORES)}.")
+        raise UnknownMethod(f"There is no novelty score {method!r}; this release knows: {', '.join(_SCORES)}.")
     if data is None:
         if method in _FITS:
             raise UnknownMethod(f"Novelty by {method!r} needs novelty.npz, which this version lacks.")

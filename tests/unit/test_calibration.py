@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml import evaluation
-from ml.calibration import ENOUGH_IMAGES, calibrated, fit_sharpness
+from ml.calibration import calibrated, fit_sharpness
 
 RNG = np.random.default_rng(11)
 
@@ -55,5 +55,11 @@ def test_logits_that_one_temperature_calibrates_get_close_to_it() -> None:
 
 
 def test_a_few_images_fit_a_temperature_only() -> None:
-    _, labels, logits = true_and_distorted(ENOUGH_IMAGES - 1)
-    assert fit_sharpness(logits, labels) == {}
+    _, labels, logits = true_and_distorted(evaluation.ENOUGH_IMAGES - 1)
+    assert "sharpness" not in evaluation.fit_calibration(logits, labels)
+
+
+def test_an_absurd_fit_is_none() -> None:
+    logits = RNG.normal(0, 1, (2000, 10)).astype(np.float32)
+    least_likely = logits.argmin(axis=1).astype(np.uint8)
+    assert fit_sharpness(logits, least_likely, 1.0) == {}
