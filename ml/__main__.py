@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | evaluate | predict | networks`, without any queue or server."""
+"""The command line: `python -m ml train | evaluate | report | predict | networks`, without any queue or server."""
 
 import argparse
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, evaluation, networks, releases
+from ml import datasets, networks, photos, releases
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
@@ -59,10 +59,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands.add_parser("train", help="train a model and publish it, or write it to a folder"))
 
-    judge = commands.add_parser("evaluate", help="accuracy, calibration and confusion of a model")
+    judge = commands.add_parser("evaluate", help="accuracy, calibration, novelty and robustness of a model")
     _add_model(judge)
     judge.add_argument("--data", type=Path, help="a .csv, IDX or .zip file with labels (the official test set)")
+    judge.add_argument("--json", type=Path, metavar="FILE", help="write the same report there too")
     judge.set_defaults(run=evaluate)
+
+    rank = commands.add_parser("novelty", help="compare novelty scores on a model, to choose the one to serve")
+    _add_model(rank)
+    rank.set_defaults(run=compare_novelty)
+
+    again = commands.add_parser("report", help="fit and measure a shipped model anew, without training")
+    again.add_argument("--shipped", required=True, metavar="NAME", help="rewrite files and card of ml/shipped/NAME")
+    again.set_defaults(run=refresh)
 
     use = commands.add_parser("predict", help="classify picture files")
     _add_model(use)
@@ -130,7 +139,9 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
             base = to_keras(trained.model)
         trained = _train(specs[-1], data, options.checkpoint, base, options)
         name = options.data.name if options.data else "fashion-mnist"
-        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher))
+        # Other data is not what the figures of releases are compared on.
+        full_report = options.data is None
+        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher), full_report)
     except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
     if out is None:
@@ -174,7 +185,7 @@ def _training_data(path: Path | None, settings: Settings) -> Split:
     if path is not None:
         return datasets.split_in_three(_labelled(path))
     official, test = _fashion_mnist(settings)
-    return Split(*datasets.split(official), test)
+    return datasets.split_official(official, test)
 
 
 def _fashion_mnist(settings: Settings) -> tuple[Dataset, Dataset]:
@@ -259,29 +270,71 @@ def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[Abstr
 
 def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("model.*"):
-        stale.unlink()
+    for pattern in ("model.*", "*.npz"):
+        for stale in folder.glob(pattern):
+            stale.unlink()
     for name, content in files.items():
         folder.joinpath(name).write_bytes(content)
     folder.joinpath("card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def evaluate(options: argparse.Namespace, settings: Settings) -> None:
-    """Print accuracy, loss, calibration error, per-class figures and the confusion matrix, as served."""
-    model = _load(options.model, settings)
+    """Print what the card of a version says about test data, measured now and as served."""
+    from ml import report, report_text
+
+    card, read = _find(options.model, settings)
     data = _labelled(options.data) if options.data else _fashion_mnist(settings)[1]
-    probabilities = model.classifier.classify(data.images.reshape(len(data), -1)).probabilities
-    # softmax undoes the logarithm, so calibrated probabilities pass for logits.
-    found = evaluation.metrics(np.log(np.maximum(probabilities, 1e-30)), data.labels, temperature=1)
-    low, high = found["accuracy_interval"]
-    print(f"images    {found['images']:,}")
-    print(f"accuracy  {found['accuracy']:.2%}  (95 % interval {low:.2%} to {high:.2%})")
-    print(f"loss      {found['loss']:.4f}")
-    print(f"ECE       {found['ece']:.4f}\n")
-    print(f"{'class':<12} precision  recall  images   confusion (columns: predicted 0 to {len(CLASS_NAMES) - 1})")
-    for each, row in zip(found["per_class"], found["confusion_matrix"], strict=True):
-        counts = " ".join(f"{count:5}" for count in row)
-        print(f"{each['label']:<12} {each['precision']:9.2%} {each['recall']:7.2%} {each['images']:7,}  {counts}")
+    try:
+        served = report.Served.open(card, read)
+    except ValueError as error:
+        raise CommandFailed(f"{options.model}: {error}") from error
+    found = report.report(served, data, full=True, track=_bar)
+    if settings.photos_dir:
+        network = report.Served.open(card["photos"], read, "photos.npz") if "photos" in card else served
+        held_out = photos.split(photos.load_photos(Path(settings.photos_dir))).held_out
+        found["photos_held_out"] = report.report_photos(network, held_out)
+    print(report_text.render(found))
+    if not settings.photos_dir:
+        print("\nNo photos were looked at: HEMLINE_PHOTOS_DIR does not name their folder.")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def compare_novelty(options: argparse.Namespace, settings: Settings) -> None:
+    """Print AUROC, share flagged and cost of every novelty score, on validation images against pictures of no class."""
+    from ml import novelty_comparison, report
+
+    card, read = _find(options.model, settings)
+    more = {}
+    if settings.photos_dir:
+        strange = photos.split(photos.load_photos(Path(settings.photos_dir))).validation.of_no_class()
+        garments, folders = report.as_served(strange), np.array(strange.folders)
+        more = {str(name): garments[folders == name] for name in np.unique(folders)}
+    content = read(card["serving"]["artifact"]) or b""
+    print(novelty_comparison.render(novelty_comparison.compare(content, _training_data(None, settings), more)))
+
+
+def _bar(tasks: Sequence[Any]) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    yield from tqdm(tasks, unit="set", leave=False, disable=None)  # no bar where nobody watches
+
+
+def refresh(options: argparse.Namespace, settings: Settings) -> None:
+    """Rewrite a shipped model's card, novelty detector and neighbors from its files."""
+    folder = SHIPPED / options.shipped
+    if not folder.joinpath("card.json").is_file():
+        raise CommandFailed(f"There is no shipped model {options.shipped!r}; these are: {', '.join(releases.names())}.")
+    card = json.loads(folder.joinpath("card.json").read_bytes())
+    data = _training_data(None, settings)
+    from ml.export import ExportFailed, refresh as again
+
+    try:
+        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, _bar)
+    except ExportFailed as error:
+        raise CommandFailed(str(error)) from error
+    _write(folder, made.files, made.card)
+    print(f"{folder}: {made.card['metrics']['test']['accuracy']:.2%} of the test images; card and files are rewritten.")
 
 
 def predict(options: argparse.Namespace, settings: Settings) -> int:
@@ -324,20 +377,24 @@ def list_networks(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _load(name: str, settings: Settings) -> Model:
+    card, read = _find(name, settings)
+    return Model(Classifier(card, read), card)
+
+
+def _find(name: str, settings: Settings) -> tuple[Mapping[str, Any], Callable[[str], bytes | None]]:
+    """The card of a model, and what reads its files."""
     for folder in (Path(name), SHIPPED / name):
         if releases.is_model(folder):
             card, contents = releases.with_photos(*releases.read(folder))
-            return Model(Classifier(card, contents.get), card)
+            return card, contents.get
     registry = open_local(open_artifacts(settings.artifacts()))
     try:
         version = registry.resolve(name)
-        card = registry.card(version)
-        return Model(Classifier(card, partial(registry.find, version)), card)
+        return registry.card(version), partial(registry.find, version)
     except (UnknownModel, ArtifactNotFound) as error:
-        shipped = ", ".join(releases.names())
         raise CommandFailed(
-            f"There is no model {name!r}: no folder with a card.json, none of the shipped ({shipped}), no version or "
-            "alias in the registry."
+            f"There is no model {name!r}: no folder with a card.json, none of the shipped "
+            f"({', '.join(releases.names())}), no version or alias in the registry."
         ) from error
 
 

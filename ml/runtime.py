@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from ml import explanations, novelty
+from ml.calibration import calibrated
 from ml.explanations import Explanation, Neighbor
 from ml.neighbors import Neighbors
 
@@ -81,7 +82,7 @@ class _Network:
         if model is None:
             raise ValueError(f"The version lacks {name}, which its card says is served.")
         self._runners = {size: _Runner(model, size) for size in sorted(batch_sizes)}
-        self._temperature = np.float32(card["calibration"]["temperature"])
+        self._calibration = card["calibration"]
         self._detector = novelty.load(card["novelty"]["score"], read(arrays))
         self._quantiles = np.asarray(card["novelty"]["quantiles"], np.float32)
         self._shares = np.linspace(0, 1, len(self._quantiles))
@@ -92,10 +93,10 @@ class _Network:
     def classify(self, pixels: Pixels) -> Predictions:
         # A detector without arrays looks at logits alone.
         logits, features = self._run(pixels, bool(self._detector.arrays))
-        scores = self._detector.score(logits, features, float(self._temperature))
+        scores = self._detector.score(logits, features, self._calibration["temperature"])
         # Reported as the share of validation images that are less novel.
         share = np.interp(scores, self._quantiles, self._shares).astype(np.float32)
-        scaled = logits / self._temperature
+        scaled = calibrated(logits, self._calibration)
         # Shifted by the largest before exponentiating, so that no logit overflows.
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return Predictions(exponentials / exponentials.sum(axis=1, keepdims=True), share, share <= self._threshold)
@@ -104,7 +105,7 @@ class _Network:
         covered = explanations.coverings(pixels)
         occluded = np.where(covered, np.uint8(0), pixels)
         logits, features = self._run(np.concatenate([pixels[None], occluded]), self._neighbors is not None)
-        odds = _log_odds(logits / self._temperature, int(logits[0].argmax()))
+        odds = _log_odds(calibrated(logits, self._calibration), int(logits[0].argmax()))
         return Explanation(explanations.heat(covered, odds[0] - odds[1:]), self._nearest(features))
 
     def _nearest(self, features: Floats | None) -> tuple[Neighbor, ...]:

@@ -19,7 +19,7 @@ from celery import Celery
 from redis import RedisError
 
 from ml.artifacts import ArtifactNotFound, Artifacts
-from ml.datasets import DatasetError, Split, load_fashion_mnist, split, split_in_three
+from ml.datasets import DatasetError, Split, load_fashion_mnist, split_in_three, split_official
 from ml.registry import PRODUCTION, Registry, UnknownModel
 from ml.releases import Card, Contents, with_photos
 from ml.spec import InvalidSpec, TrainingSpec
@@ -284,8 +284,7 @@ def official_data(directory: str, cache: Path) -> Callable[[], Split]:
     @lru_cache(maxsize=1)
     def load() -> Split:
         train, test = load_fashion_mnist(Path(directory) if directory else None, cache)
-        training, validation = split(train)
-        return Split(training, validation, test)
+        return split_official(train, test)
 
     return load
 

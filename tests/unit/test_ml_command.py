@@ -23,7 +23,7 @@ TINY = ["--epochs", "1", "--batch-size", "32", "--set", "stem=8", "--set", "widt
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HEMLINE_HOME", str(tmp_path / "home"))
-    for name in ("HEMLINE_ARTIFACTS_URL", "HEMLINE_DATA_DIR"):
+    for name in ("HEMLINE_ARTIFACTS_URL", "HEMLINE_DATA_DIR", "HEMLINE_PHOTOS_DIR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "home"
 
@@ -41,8 +41,12 @@ def test_train_publishes_a_version_that_evaluate_and_predict_use(
     printed = capsys.readouterr().out
     assert "epoch 1/1: loss" in printed
     assert "v1: " in printed
-    assert main(["evaluate", "--model", "v1", "--data", IMAGES]) == 0
-    assert "images    300" in capsys.readouterr().out
+    report = tmp_path / "report.json"
+    assert main(["evaluate", "--model", "v1", "--data", IMAGES, "--json", str(report)]) == 0
+    printed = capsys.readouterr().out
+    for word in ("images    300", "digits", "inversion", "HEMLINE_PHOTOS_DIR"):
+        assert word in printed
+    assert set(json.loads(report.read_text())) == {"test", "novelty", "robustness"}
     assert main(["predict", "--model", "v1", picture(tmp_path)]) == 0
     assert "0.png: " in capsys.readouterr().out
 
@@ -150,6 +154,7 @@ def test_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--data", IMAGES, "--base", "absent"], "model.keras"),
         (["evaluate", "--model", "v9"], "There is no model 'v9'"),
         (["evaluate", "--data", str(SAMPLE / "t10k-labels-idx1-ubyte.gz")], "no IDX file"),
+        (["report", "--shipped", "absent"], "There is no shipped model 'absent'"),
     ],
 )
 def test_mistakes_are_explained_without_a_stack_trace(
