@@ -16,7 +16,7 @@ How a file becomes a batch, and what a crash leaves at each step:
 
 So a read of a batch is a read of its header, whatever its size, and results are read part by part.
 
-Waiting pictures take memory, about 1 KB each. Batches from files are refused before Redis has used half of what
+Waiting pictures take memory, about 1.1 KB each. Batches from files are refused before Redis has used half of what
 submissions may use, so that there is always room for single predictions.
 """
 
@@ -41,10 +41,10 @@ from workers.jobs import JobState
 
 # Seconds after which a part expires that no batch was made of; a part needs less than that to be read and written.
 _UNFINISHED = 900
-# What an item may take in Redis: 784 pixels, what came with it, and what Redis adds to both.
-_ITEM_BYTES = 1200
+# What Redis adds to each value of a record, rounded up.
+_OVERHEAD = 160
 _SHARE = 0.5  # of the memory that submissions may use, for batches from files
-_READ = 64  # items that are read at a time
+_READ = 256  # items that are read at a time
 
 _PAIRS = [f"m{expected}{answered}" for expected in range(CLASSES) for answered in range(CLASSES)]
 _FIELDS = ("parts", "version", "created", "started", "canceled", "ended", "ttl", "metadata", "labelled", *STATES,
@@ -178,22 +178,30 @@ class BatchStore:
         return Batch.of_group(group) if group else None
 
     def _store_part(self, draft: Draft, items: Sequence[Item]) -> None:
-        memory: Any = self._redis.info("memory")
-        if memory["maxmemory"] and memory["used_memory"] + len(items) * _ITEM_BYTES > self._share * memory["maxmemory"]:
-            raise QueueFull(f"Redis holds {memory['used_memory']:,} bytes")
-        record: dict[Any, Any] = {"states": states_of(items), "metadata": "null", "ttl": self.ttl}
-        record["left"] = sum(item.error is None for item in items)
-        if draft.labelled:
-            record["labels"] = "".join(str(item.doc.get("expected_class_id", "-")) for item in items)
-        for place, item in enumerate(items):
-            record[f"d{place}"] = orjson.dumps(item.doc)
-            record[f"r{place}" if item.error else f"p{place}"] = orjson.dumps(item.error) if item.error else item.pixels
+        record = self._record(items, draft.labelled)
+        self._check_memory(sum(map(len, record.values())) + _OVERHEAD * len(record))
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(draft.part(draft.parts), mapping=record)
+            pipe.hset(draft.part(draft.parts), mapping=record)  # type: ignore[arg-type]
             # As long as the file is being read, what was read of it stays.
             for part in range(draft.parts + 1):
                 pipe.expire(draft.part(part), _UNFINISHED)
             pipe.execute()
+
+    def _record(self, items: Sequence[Item], labelled: bool) -> dict[str, bytes]:
+        left = sum(item.error is None for item in items)
+        record = {"states": states_of(items).encode(), "metadata": b"null", "ttl": b"%d" % self.ttl}
+        record["left"] = b"%d" % left
+        if labelled:
+            record["labels"] = "".join(str(item.doc.get("expected_class_id", "-")) for item in items).encode()
+        for place, item in enumerate(items):
+            record[f"d{place}"] = orjson.dumps(item.doc)
+            record[f"r{place}" if item.error else f"p{place}"] = orjson.dumps(item.error) if item.error else item.pixels
+        return record
+
+    def _check_memory(self, needed: int) -> None:
+        memory: Any = self._redis.info("memory")
+        if memory["maxmemory"] and memory["used_memory"] + needed > self._share * memory["maxmemory"]:
+            raise QueueFull(f"Redis holds {memory['used_memory']:,} bytes")
 
     def _accept(self, draft: Draft, metadata: dict[str, str] | None) -> tuple[Batch, list[Slice]]:
         keys = [key(draft.name), index(draft.name), PENDING, BULK, ALIASES, VERSIONS, FULL]
