@@ -30,7 +30,7 @@ redis.call('ZADD', KEYS[2], due, ARGV[1])
 local batch, following = KEYS[3], {-1, 0}
 if batch then
   redis.call('HSETNX', batch, 'started', now)
-  redis.call('HINCRBY', batch, 'q', -begun)
+  redis.call('HINCRBY', batch, 'q', 0 - begun) -- where none is, Lua writes -begun as "-0", which is no number to Redis
   redis.call('HINCRBY', batch, 'r', begun)
   if part_key(batch, redis.call('HGET', batch, 'next') - 1) == KEYS[1] then
     following = hand_out(batch, KEYS[2], tonumber(ARGV[5]), due)
