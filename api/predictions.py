@@ -17,7 +17,7 @@ from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
 from ml.explanations import Explanation
-from ml.images import CLASS_NAMES, InvalidImage, read_image, render_preview
+from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image, render_preview
 from ml.overlays import render_overlay
 from workers import ids
 from workers.groups import Item, Prediction
@@ -109,13 +109,16 @@ def read_item(image: str, body: dict[str, Any]) -> Item:
     """A picture as text, made ready for the queue. Raises InvalidImage."""
     started = time.perf_counter()
     contract = read_image(_decode(image), parts().settings.max_pixels)
-    doc = {
-        "top_k": body["top_k"],
-        "metadata": body.get("metadata"),
-        "warnings": [{"code": w.code, "detail": w.detail} for w in contract.warnings],
-        "decode_ms": round((time.perf_counter() - started) * 1e3, 3),
-    }
-    return Item(doc, contract.pixels, photo=contract.is_photo, explain=body.get("explain", False))
+    decode_ms = round((time.perf_counter() - started) * 1e3, 3)
+    doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms}
+    return item_of(contract, doc, body.get("explain", False))
+
+
+def item_of(contract: ContractImage, doc: dict[str, Any], explain: bool = False) -> Item:
+    """A picture that was read, ready for the queue with what comes with it."""
+    warnings = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
+    source = {"source": "photo"} if contract.is_photo else {}
+    return Item({**doc, "warnings": warnings, **source}, contract.pixels, photo=contract.is_photo, explain=explain)
 
 
 def document(prediction: Prediction) -> dict[str, Any]:
@@ -134,8 +137,8 @@ def document(prediction: Prediction) -> dict[str, Any]:
 
 
 def result(prediction: Prediction) -> dict[str, Any]:
-    """What the model says, as clients see it."""
-    assert prediction.result is not None and prediction.pixels is not None
+    """What the model says, as clients see it; with a preview as long as the picture is there."""
+    assert prediction.result is not None
     probabilities = prediction.result["probabilities"]
     order = np.argsort(-probabilities, kind="stable")[: prediction.doc["top_k"]].tolist()
     ranked = [
@@ -149,11 +152,12 @@ def result(prediction: Prediction) -> dict[str, Any]:
         "is_fashion": bool(prediction.result["is_fashion"]),
         "novelty": round(float(prediction.result["novelty"]), 6),
         "warnings": prediction.doc["warnings"],
-        "source": "photo" if prediction.photo else "contract",
-        "preview": _png_uri(render_preview(prediction.pixels)),
+        "source": prediction.doc.get("source", "contract"),
     }
-    if prediction.explanation is not None:
-        shown["explanation"] = _explanation(prediction.explanation, prediction.pixels)
+    if prediction.pixels is not None:
+        shown["preview"] = _png_uri(render_preview(prediction.pixels))
+        if prediction.explanation is not None:
+            shown["explanation"] = _explanation(prediction.explanation, prediction.pixels)
     return shown
 
 
