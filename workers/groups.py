@@ -6,6 +6,8 @@ flags behind them, and an explained answer has its explanation behind it. A grou
 message and one inference batch each. Everything that changes a record is one of the scripts in `lua/`, so no state is
 ever half written and a final one never changes. Times are microseconds of Redis' own clock: machines need not agree on
 theirs.
+
+A group may be a part of a batch (`workers.batches`). The same scripts then count in its header what they change.
 """
 
 from __future__ import annotations
