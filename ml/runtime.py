@@ -25,6 +25,8 @@ Floats = NDArray[np.float32]
 Read = Callable[[str], bytes | None]  # the content of a version's file by its name; nothing where there is none
 
 _SIZES: Final = (1, 8, 32, 64)
+# Cutting a photo out takes far longer than classifying it, so larger batches would save nothing but cost memory.
+_PHOTO_SIZES: Final = (1, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Classifier:
         """Load what the card names. Raises ValueError where the files are not what it says."""
         self._network = _Network(card, read, "novelty.npz", "neighbors.npz", batch_sizes)
         photos = card.get("photos")
-        self._photos = photos and _Network(photos, read, "photos.npz", "photos.neighbors.npz", batch_sizes)
+        self._photos = photos and _Network(photos, read, "photos.npz", "photos.neighbors.npz", _PHOTO_SIZES)
 
     def classify(self, pixels: Pixels, photos: Mask | None = None) -> Predictions:
         """Answer for `pixels` [n, 784], n at least 1, as the data set stores them: 0 is background, 255 is bright.

@@ -234,16 +234,15 @@ def test_the_samples_of_the_console_come_out_right(groups: Groups, registry: Reg
 def test_only_the_last_few_versions_stay_loaded(groups: Groups, registry: Registry) -> None:
     card = registry.card("v1")
     contents = {name: registry.file("v1", name) for name in card["sha256"]}
-    for _ in range(3):
-        registry.publish(contents, card)
+    names = [registry.publish(contents, card) for _ in range(3)]
     work = Inference(groups, registry, send=list, loaded_versions=2, max_attempts=3)
-    first, second = work.load("v1"), work.load("v2")
+    first, second = work.load(names[0]), work.load(names[1])
 
-    assert work.load("v1") is first
-    third = work.load("v3")
-    assert work.load("v1") is first
-    assert work.load("v3") is third
-    assert work.load("v2") is not second
+    assert work.load(names[0]) is first
+    third = work.load(names[2])
+    assert work.load(names[0]) is first
+    assert work.load(names[2]) is third
+    assert work.load(names[1]) is not second
 
 
 def test_a_version_whose_files_are_gone_fails_its_pictures(groups: Groups, registry: Registry, tmp_path: Path) -> None:

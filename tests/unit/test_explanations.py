@@ -83,13 +83,16 @@ def test_the_neighbors_are_the_training_images_of_the_nearest_features(classifie
     assert third.class_id != number
 
 
-def test_a_photo_is_explained_by_the_network_that_answers_it(network: bytes) -> None:
+def test_a_photo_is_explained_by_the_network_that_answers_it_and_its_own_index(network: bytes) -> None:
     photos = {**CARD, "serving": {"artifact": "photos.tflite"}}
     files = {"model.tflite": network, "neighbors.npz": index(), "photos.tflite": network}
-    classifier = Classifier({**CARD, "photos": photos}, files.get)
+    card, picture = {**CARD, "photos": photos}, quarter("top left")
+    without, has_one = (Classifier(card, each.get) for each in (files, {**files, "photos.neighbors.npz": index()}))
 
-    assert len(classifier.explain(quarter("top left")).neighbors) == 3
-    assert classifier.explain(quarter("top left"), photo=True).neighbors == ()
+    assert len(without.explain(picture).neighbors) == 3
+    assert without.explain(picture, photo=True).neighbors == ()
+    assert without.explain(picture, photo=True).heat.max() == 255
+    assert has_one.explain(picture, photo=True).neighbors == has_one.explain(picture).neighbors
 
 
 def test_a_blank_picture_has_no_heat(classifier: Classifier) -> None:
