@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ STRIDE: Final = 2
 _NEIGHBOR = np.dtype([("index", "<u2"), ("class_id", "u1")])
 
 
-class Neighbor(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Neighbor:
     """A training image, by its place among the data set's official 60,000, and its class."""
 
     index: int
@@ -40,7 +41,8 @@ class Explanation:
 
     def pack(self) -> bytes:
         """784 bytes of heat, then three for each neighbor."""
-        return self.heat.tobytes() + np.array(list(self.neighbors), _NEIGHBOR).tobytes()
+        neighbors = [(each.index, each.class_id) for each in self.neighbors]
+        return self.heat.tobytes() + np.array(neighbors, _NEIGHBOR).tobytes()
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -61,7 +63,8 @@ def heat(covered: NDArray[np.bool_], losses: Floats) -> Pixels:
     mean = losses @ covered.astype(np.float32) / _patches().sum(axis=0)
     highest = float(mean.max(initial=0))
     scaled = np.clip(mean * (255 / highest), 0, 255) if highest > 0 else np.zeros_like(mean)
-    return np.rint(scaled).astype(np.uint8).reshape(SIDE, SIDE)
+    result: Pixels = np.rint(scaled).astype(np.uint8).reshape(SIDE, SIDE)
+    return result
 
 
 @lru_cache(maxsize=1)

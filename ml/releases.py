@@ -54,7 +54,7 @@ def with_photos(
     photos, more = read(folder)
     if photos.get("classes", card.get("classes")) != card.get("classes"):
         return dict(card), dict(contents)
-    return {**card, "photos": photos}, {**contents, **more}
+    return {**card, "photos": photos}, {**more, **contents}
 
 
 def _shipped(folder: Traversable | None) -> Traversable:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from redis import Redis, RedisError
 
 from ml.artifacts import FileArtifacts
+from ml.explanations import Explanation, Neighbor
 from ml.images import CLASS_NAMES, read_image
 from ml.registry import LocalIndex, Registry
 from ml.runtime import Classifier, Predictions
@@ -29,14 +30,19 @@ class Stub:
     def __init__(self, look: Callable[[int], None]) -> None:
         self.look = look
         self.batches: list[int] = []
+        self.photos: list[list[bool] | None] = []
 
-    def classify(self, pixels: NDArray[np.uint8]) -> Predictions:
+    def classify(self, pixels: NDArray[np.uint8], photos: NDArray[np.bool_] | None) -> Predictions:
         self.batches.append(len(pixels))
+        self.photos.append(None if photos is None else photos.tolist())
         for row in pixels:
             self.look(int(row[0]))
         best = np.zeros((len(pixels), 10), np.float32)
         best[:, 0] = 1
         return Predictions(best, np.zeros(len(pixels), np.float32), np.ones(len(pixels), bool))
+
+    def explain(self, pixels: NDArray[np.uint8], photo: bool) -> Explanation:
+        return Explanation(pixels.reshape(28, 28), (Neighbor(int(pixels[0]), int(photo)),))
 
 
 class Stubbed(Inference):
@@ -71,6 +77,47 @@ def test_a_slice_is_answered_as_one_batch(groups: Groups) -> None:
     assert states(groups, group) == "ssss"
     prediction = groups.prediction(group, 3)
     assert prediction and prediction.result and prediction.result["batch_size"] == 4
+
+
+def test_a_slice_without_photos_is_not_asked_for_any(groups: Groups) -> None:
+    group = submit(groups, 2)
+    work = Stubbed(groups, lambda _: None)
+    work.run(whole(group, 2))
+
+    assert work.stub.photos == [None]
+
+
+def test_photos_and_what_is_to_be_explained_keep_their_places(groups: Groups) -> None:
+    asked = [(False, False), (True, False), (False, True), (True, True)]
+    items = [Item(DOC, bytes([i]) * 784, photo=photo, explain=explain) for i, (photo, explain) in enumerate(asked)]
+    group = ids.new_group("pred")
+    groups.submit(group, "production", items)
+    work = Stubbed(groups, lambda _: None)
+    work.run(whole(group, 4))
+    found = [groups.prediction(group, place) for place in range(4)]
+
+    assert work.stub.photos == [[False, True, False, True]]
+    for i, (prediction, (photo, explain)) in enumerate(zip(found, asked, strict=True)):
+        assert prediction and prediction.result
+        assert (prediction.pixels, prediction.photo) == (bytes([i]) * 784, photo)
+        assert (prediction.explanation is not None) == explain
+        if prediction.explanation:
+            assert prediction.explanation.neighbors == (Neighbor(i, photo),)
+            assert (prediction.explanation.heat == i).all()
+
+
+def test_a_picture_that_fails_alone_takes_no_explanation_from_the_others(groups: Groups) -> None:
+    def look(pixel: int) -> None:
+        if pixel == 1:
+            raise ValueError("a poisonous picture")
+
+    group = ids.new_group("pred")
+    groups.submit(group, "production", [Item(DOC, bytes([i]) * 784, photo=True, explain=True) for i in range(3)])
+    Stubbed(groups, look).run(whole(group, 3))
+    found = [p and p.explanation and p.explanation.neighbors for p in (groups.prediction(group, i) for i in range(3))]
+
+    assert states(groups, group) == "sfs"
+    assert found == [(Neighbor(0, 1),), None, (Neighbor(2, 1),)]
 
 
 def test_only_the_picture_that_cannot_be_classified_fails(groups: Groups) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import processes
+from ml import releases
 from ml.__main__ import main
 from ml.dataset_files import read_file
 from ml.images import render_preview
@@ -83,6 +85,30 @@ def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.Capture
     assert "Ankle boot" in printed
     assert main(["predict", picture(tmp_path, 0), picture(tmp_path, 1)]) == 0
     assert capsys.readouterr().out.count("confidence") == 2
+
+
+def test_explanations_are_written_into_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "here"
+    assert main(["predict", "--explain", str(folder), picture(tmp_path, 0), picture(tmp_path, 1)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["0-explained.png", "1-explained.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
+
+
+def test_photos_are_answered_by_the_network_for_photos_of_the_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, contents = releases.read(processes.ROOT / "ml" / "shipped" / "small")
+    photos = {**card, "serving": {"artifact": "photos.tflite"}, "calibration": {"temperature": 1000}}
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "card.json").write_text(json.dumps({**card, "photos": photos}))
+    for name, content in {**contents, "photos.tflite": contents["model.tflite"]}.items():
+        (tmp_path / "m" / name).write_bytes(content)
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(processes.photo("trouser"))
+    assert main(["predict", "--model", str(tmp_path / "m"), str(photo), picture(tmp_path)]) == 0
+    of_photo, of_picture = capsys.readouterr().out.splitlines()
+    assert "confidence 10." in of_photo
+    assert "confidence 10." not in of_picture
 
 
 def test_a_file_that_is_no_picture_is_named_and_the_others_are_answered(
