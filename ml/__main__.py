@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, networks, photos, releases
+from ml import datasets, networks, releases
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
@@ -270,7 +270,7 @@ def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[Abstr
 
 def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in ("model.*", "*.npz"):
+    for pattern in ("model.*", "novelty.npz", "neighbors.npz"):
         for stale in folder.glob(pattern):
             stale.unlink()
     for name, content in files.items():
@@ -279,45 +279,36 @@ def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) ->
 
 
 def evaluate(options: argparse.Namespace, settings: Settings) -> None:
-    """Print what the card of a version says about test data, measured now and as served."""
-    from ml import report, report_text
+    """Print how good a model is on test data, on corrupted and strange pictures, and on photos."""
+    from ml import report_commands
 
     card, read = _find(options.model, settings)
     data = _labelled(options.data) if options.data else _fashion_mnist(settings)[1]
-    try:
-        served = report.Served.open(card, read)
-    except ValueError as error:
-        raise CommandFailed(f"{options.model}: {error}") from error
-    found = report.report(served, data, full=True, track=_bar)
-    if settings.photos_dir:
-        network = report.Served.open(card["photos"], read, "photos.npz") if "photos" in card else served
-        held_out = photos.split(photos.load_photos(Path(settings.photos_dir))).held_out
-        found["photos_held_out"] = report.report_photos(network, held_out)
-    print(report_text.render(found))
-    if not settings.photos_dir:
-        print("\nNo photos were looked at: HEMLINE_PHOTOS_DIR does not name their folder.")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    with _explained(options.model):
+        report_commands.evaluate(card, read, data, _photos_dir(settings), options.json)
 
 
 def compare_novelty(options: argparse.Namespace, settings: Settings) -> None:
-    """Print AUROC, share flagged and cost of every novelty score, on validation images against pictures of no class."""
-    from ml import novelty_comparison, report
+    """Print how well and at what cost each novelty score tells pictures of no class."""
+    from ml import report_commands
 
     card, read = _find(options.model, settings)
-    more = {}
-    if settings.photos_dir:
-        strange = photos.split(photos.load_photos(Path(settings.photos_dir))).validation.of_no_class()
-        garments, folders = report.as_served(strange), np.array(strange.folders)
-        more = {str(name): garments[folders == name] for name in np.unique(folders)}
-    content = read(card["serving"]["artifact"]) or b""
-    print(novelty_comparison.render(novelty_comparison.compare(content, _training_data(None, settings), more)))
+    with _explained(options.model):
+        report_commands.compare_novelty(card, read, _training_data(None, settings), _photos_dir(settings))
 
 
-def _bar(tasks: Sequence[Any]) -> Iterator[Any]:
-    from tqdm import tqdm
+@contextmanager
+def _explained(model: str) -> Iterator[None]:
+    try:
+        yield
+    except DatasetError:
+        raise
+    except ValueError as error:  # a version that lacks a file
+        raise CommandFailed(f"{model}: {error}") from error
 
-    yield from tqdm(tasks, unit="set", leave=False, disable=None)  # no bar where nobody watches
+
+def _photos_dir(settings: Settings) -> Path | None:
+    return Path(settings.photos_dir) if settings.photos_dir else None
 
 
 def refresh(options: argparse.Namespace, settings: Settings) -> None:
@@ -328,9 +319,10 @@ def refresh(options: argparse.Namespace, settings: Settings) -> None:
     card = json.loads(folder.joinpath("card.json").read_bytes())
     data = _training_data(None, settings)
     from ml.export import ExportFailed, refresh as again
+    from ml.report_commands import bar
 
     try:
-        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, _bar)
+        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, bar)
     except ExportFailed as error:
         raise CommandFailed(str(error)) from error
     _write(folder, made.files, made.card)

@@ -43,8 +43,8 @@ REPRESENTATIVE_IMAGES: Final = 1000
 
 # What decides a run's outcome, for the card's code digest.
 _SOURCES: Final = (
-    "augmentation.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "optimization.py", "spec.py",
-    "training.py",
+    "augmentation.py", "calibration.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "novelty.py",
+    "optimization.py", "spec.py", "training.py",
 )
 
 
@@ -155,7 +155,9 @@ def _choose_files(model: keras.Model, data: Split) -> tuple[dict[str, bytes], di
     keras_file = to_keras(model)
     reloaded = load_keras(keras_file)
     float32, int8 = to_litert(reloaded), _int8_if_possible(reloaded, data)
-    expected, found = predict_logits(model, images), litert_logits(float32, images)
+    expected, (found, features) = predict_logits(model, images), litert.outputs(float32, images)
+    if features is None or len(features) != len(found):
+        raise ExportFailed("The features are not one row for each image.")
     difference = float(np.abs(expected - found).max())
     if difference > FLOAT32_TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ExportFailed(f"Keras and LiteRT differ by {difference:.2g} in a logit of the validation images.")
@@ -280,7 +282,7 @@ def _checked(content: bytes, model: keras.Model) -> bytes:
     """The file, if its outputs are logits and features, in this order."""
     outputs = Interpreter(model_content=content).get_output_details()
     found = [(int(each["shape"][-1]), each["dtype"]) for each in outputs]
-    expected = [(CLASSES, np.float32), (int(_last_dense(model).input.shape[-1]), np.float32)]
+    expected = [(CLASSES, np.float32), (int(_last_dense(model).kernel.shape[0]), np.float32)]
     if found != expected:
         raise ExportFailed(f"The outputs are {found}; expected logits and features: {expected}.")
     return content

@@ -162,7 +162,7 @@ def test_a_refreshed_version_says_the_same_and_more(package: Package) -> None:
 def test_int8_is_left_out_when_it_costs_accuracy(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "INT8_ACCURACY_LOSS", -1.0)
     made = export.package(trained, SPEC, data())
-    assert set(made.files) == {KERAS, FLOAT32}
+    assert set(made.files) == {KERAS, FLOAT32, "novelty.npz"}
     assert made.card["serving"]["artifact"] == FLOAT32
     assert INT8 in made.card["serving"]["validation_accuracy"]
 
