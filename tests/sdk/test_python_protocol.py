@@ -22,9 +22,10 @@ JOB = {"id": "job_1", "status": "running", "spec": {}, "history": []}
 
 def told(*events: tuple[int, str], cut: bool = False) -> Answer:
     """A stream that ends, or breaks, after these events."""
-    text = "".join(f'id: {number}-0\nevent: {kind}\ndata: {{"n": {number}}}\n\n' for number, kind in events).encode()
+    lines = (f'id: {number}-0\nevent: {kind}\ndata: {{"n": {number}}}\n\n: still here\n\n' for number, kind in events)
+    text = "".join(lines).encode()
     length = {"Content-Length": str(len(text) + 9)} if cut else {}
-    return Answer(200, b": hello\n\n" + text if not cut else text, {"Content-Type": "text/event-stream", **length})
+    return Answer(200, text, {"Content-Type": "text/event-stream", **length})
 
 
 def client_of(stub: Stub, **options: Any) -> tuple[Client, list[float]]:

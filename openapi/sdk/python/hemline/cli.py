@@ -99,7 +99,8 @@ def _follow(training: Training) -> None:
 def models(client: Client, options: argparse.Namespace) -> int:
     """Versions, newest first."""
     _rows(("version", "network", "test accuracy", "aliases"), (
-        (model.version, model.network, f"{model.test.accuracy:.2%}" if model.test else "", ", ".join(model.aliases or ()))
+        (model.version, model.network, f"{model.test.accuracy:.2%}" if model.test else "",
+         ", ".join(model.aliases or ()))
         for model in client.models()
     ))  # fmt: skip
     return 0

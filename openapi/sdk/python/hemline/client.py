@@ -94,8 +94,10 @@ class Client:
 
     @overload
     def wait(self, work: W, timeout: float | None = None) -> W: ...
+
     @overload
     def wait(self, work: str, timeout: float | None = None) -> Any: ...
+
     def wait(self, work: Any, timeout: float | None = None) -> Any:
         """Wait until a prediction, batch or job, or the one of an id, has ended; in whatever way. Raises TimedOut."""
         return run(self._exchange.wait(work, timeout))
@@ -187,8 +189,10 @@ class AsyncClient:
 
     @overload
     async def wait(self, work: W, timeout: float | None = None) -> W: ...
+
     @overload
     async def wait(self, work: str, timeout: float | None = None) -> Any: ...
+
     async def wait(self, work: Any, timeout: float | None = None) -> Any:
         """See `Client.wait`."""
         return await self._exchange.wait(work, timeout)

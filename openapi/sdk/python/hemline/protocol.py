@@ -63,7 +63,7 @@ def place(work: Work | str) -> tuple[type[Any], str]:
     id = work if isinstance(work, str) else work.id
     kind = id.partition("_")[0]
     if kind not in _PATHS:
-        raise ValueError(f"{id!r} is no id of a prediction, batch or job: these begin with pred_, batch_, job_ or tune_.")
+        raise ValueError(f"{id!r} is no id of a prediction (pred_…), batch (batch_…) or job (job_…, tune_…).")
     model, resource = _PATHS[kind]
     return model, f"/v1/{resource}/{quote(id, safe='')}"
 
@@ -119,6 +119,8 @@ class Exchange:
         while True:
             try:
                 async for event in self._wire.events(f"{path}/events", last):
+                    if not event.data:  # httpx-sse takes a heartbeat after an id for an event
+                        continue
                     silent = 0
                     last = {"Last-Event-ID": event.id}
                     yield TrainingEvent(event.id, event.event, json.loads(event.data))

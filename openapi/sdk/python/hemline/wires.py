@@ -35,8 +35,8 @@ def _reaching(path: str) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise Unreachable(f"There was no answer to {path} ({reason}). Is the service running, and the URL right?") from error
+        said = f"There was no answer to {path} ({str(error) or type(error).__name__})."
+        raise Unreachable(f"{said} Is the service running, and the URL right?") from error
 
 
 def _told(response: httpx.Response) -> bool:
