@@ -15,6 +15,7 @@ from hemline import AsyncClient, Client, HemlineError, TimedOut, Unreachable, Wo
 from hemline.cli import main
 from hemline_api.api.aliases import list_aliases
 from processes import ROOT, SAMPLES, free_port, sample
+from snippets import first_snippet
 
 SHORT = {"network": "tutorial_cnn", "epochs": 2, "batch_size": 8, "fraction": 0.5}
 LONG = {"network": "tutorial_cnn", "epochs": 500, "batch_size": 8}
@@ -35,6 +36,18 @@ def test_a_picture_may_be_a_path_bytes_a_file_a_pillow_image_or_an_array(client:
             assert prediction.result and prediction.result.label == "Sneaker"
             assert len(prediction.result.probabilities) == 3
             assert prediction.metadata and prediction.metadata["sku"] == "A-17"
+
+
+def test_the_first_call_of_the_readmes_works(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snippet = first_snippet("python", "python")
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Client] = {}
+    exec(snippet.replace("http://127.0.0.1:8000", url), names)
+    names["client"].close()
+
+    assert capsys.readouterr().out.startswith("Sneaker 0.9")
 
 
 def test_what_is_no_picture_is_an_error_that_points_at_it(client: Client) -> None:
@@ -93,7 +106,7 @@ def test_a_job_is_followed_live_and_its_version_promoted(client: Client, dataset
 
     assert [event.data["epoch"] for event in events if event.type == "epoch"] == [1, 2]
     assert events[0].type == "queued" and events[-1].type == "succeeded"
-    assert list(training)[-1] == events[-1]
+    assert list(training)[-1] == events[-1]  # of the rest the service keeps what is worth knowing later
     job = training.result()
     assert job.result and len(job.history) == 2
     assert job.id in [job.id for job in client.jobs()]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from processes import ROOT
+from snippets import first_snippet
 
 SDK = ROOT / "openapi" / "sdk" / "typescript"
 
@@ -27,9 +29,9 @@ def node() -> str:
     return found
 
 
-def run(*command: str, **environ: str) -> str:
+def run(*command: str, cwd: Path = SDK, **environ: str) -> str:
     done = subprocess.run(
-        command, cwd=SDK, env={**os.environ, **environ}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=cwd, env={**os.environ, **environ}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == 0, done.stdout[-6000:]
     return done.stdout
@@ -45,3 +47,12 @@ def test_it_compiles_and_passes_its_tests(node: str, url: str, dataset: str) -> 
 
     assert "# fail 0" in said or "ℹ fail 0" in said
     assert "client.test" in said or "followed live" in said
+
+
+def test_the_first_call_of_the_readmes_works(node: str, url: str) -> None:
+    run(node, "node_modules/typescript/bin/tsc")
+    script = SDK / "build" / "readme.mjs"  # within the package, where its name leads to itself
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(first_snippet("typescript", "ts").replace("http://127.0.0.1:8000", url))
+
+    assert run(node, str(script), cwd=ROOT).startswith("Sneaker 0.9")

@@ -1,6 +1,7 @@
 /**
- * What the contract asks of a client. Work is submitted with `Prefer: wait`, polled as `Retry-After` says, and has ended
- * where its status is final or it says when it was completed: states that a later service may add are waited through.
+ * What the contract asks of a client. Work is submitted with `Prefer: wait`, polled as `Retry-After` says, and has
+ * ended where its status is final or it says when it was completed: states that a later service may add are waited
+ * through.
  */
 
 import createClient, { type Client as ApiClient } from "openapi-fetch";
@@ -133,7 +134,7 @@ export class Client {
       } catch (error) {
         if (!(error instanceof Unreachable) || silent + 1 >= this.#tries) throw error;
       }
-      if (++silent >= this.#tries) throw new HemlineError(`The events of ${jobId} end before the job does, again and again.`);
+      if (++silent >= this.#tries) throw new HemlineError(`The events of ${jobId} end before it does, again and again.`);
       await this.#sleep(pause(silent));
     }
   }
@@ -157,19 +158,32 @@ export class Client {
   /** Cancel a prediction (which forgets it), a batch or a job, or the one of an id. */
   async cancel(work: Work | string): Promise<void> {
     const id = typeof work === "string" ? work : work.id;
-    const kind = kindOf(id);
-    if (kind === "pred") await this.api.DELETE("/v1/predictions/{prediction_id}", { params: { path: { prediction_id: id } } });
-    else if (kind === "batch") await this.api.POST("/v1/batches/{batch_id}/cancel", { params: { path: { batch_id: id } } });
-    else if (kind === "job") await this.api.POST("/v1/training-jobs/{job_id}/cancel", { params: { path: { job_id: id } } });
-    else await this.api.POST("/v1/tuning-jobs/{tune_id}/cancel", { params: { path: { tune_id: id } } });
+    switch (kindOf(id)) {
+      case "pred":
+        await this.api.DELETE("/v1/predictions/{prediction_id}", { params: { path: { prediction_id: id } } });
+        break;
+      case "batch":
+        await this.api.POST("/v1/batches/{batch_id}/cancel", { params: { path: { batch_id: id } } });
+        break;
+      case "job":
+        await this.api.POST("/v1/training-jobs/{job_id}/cancel", { params: { path: { job_id: id } } });
+        break;
+      case "tune":
+        await this.api.POST("/v1/tuning-jobs/{tune_id}/cancel", { params: { path: { tune_id: id } } });
+    }
   }
 
   async #get(id: string, header: { Prefer?: string } = {}): Promise<Answer> {
-    const kind = kindOf(id);
-    if (kind === "pred") return this.api.GET("/v1/predictions/{prediction_id}", { params: { path: { prediction_id: id }, header } });
-    if (kind === "batch") return this.api.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: id }, header } });
-    if (kind === "job") return this.api.GET("/v1/training-jobs/{job_id}", { params: { path: { job_id: id }, header } });
-    return this.api.GET("/v1/tuning-jobs/{tune_id}", { params: { path: { tune_id: id }, header } });
+    switch (kindOf(id)) {
+      case "pred":
+        return this.api.GET("/v1/predictions/{prediction_id}", { params: { path: { prediction_id: id }, header } });
+      case "batch":
+        return this.api.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: id }, header } });
+      case "job":
+        return this.api.GET("/v1/training-jobs/{job_id}", { params: { path: { job_id: id }, header } });
+      case "tune":
+        return this.api.GET("/v1/tuning-jobs/{tune_id}", { params: { path: { tune_id: id }, header } });
+    }
   }
 
   async #settled<W extends Work>({ data, response }: Answer, deadline: number): Promise<W> {
@@ -218,10 +232,11 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 }
 
-function kindOf(id: string): string {
-  const kind = id.split("_")[0] ?? "";
-  if (["pred", "batch", "job", "tune"].includes(kind)) return kind;
-  throw new TypeError(`${id} is no id of a prediction, batch or job: these begin with pred_, batch_, job_ or tune_.`);
+const KINDS = ["pred", "batch", "job", "tune"] as const;
+
+function kindOf(id: string): (typeof KINDS)[number] {
+  for (const kind of KINDS) if (id.startsWith(`${kind}_`)) return kind;
+  throw new TypeError(`${id} is no id of a prediction (pred_…), batch (batch_…) or job (job_…, tune_…).`);
 }
 
 function left(deadline: number): number {
@@ -258,7 +273,9 @@ async function* listed<T>(
 }
 
 /** Pictures in as few requests as the limits of number and size allow; one that is too large goes alone. */
-async function* slices(pictures: Iterable<Picture> | AsyncIterable<Picture>): AsyncGenerator<string[], void, undefined> {
+async function* slices(
+  pictures: Iterable<Picture> | AsyncIterable<Picture>,
+): AsyncGenerator<string[], void, undefined> {
   let images: string[] = [];
   let size = 0;
   for await (const picture of pictures) {

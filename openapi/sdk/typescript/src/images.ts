@@ -9,7 +9,7 @@ const CHUNK = 0x8000; // as many arguments as every engine takes
 export async function encode(picture: Picture): Promise<string> {
   if (typeof picture === "string") {
     if (!picture.startsWith("data:")) {
-      throw new TypeError('A picture given as text must be a data: URI; in Node, `open` of "hemline-client/node" reads a path.');
+      throw new TypeError('Give a picture as text only as a data: URI; `open` of "hemline-client/node" reads a path.');
     }
     return picture;
   }

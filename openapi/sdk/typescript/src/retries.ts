@@ -14,7 +14,8 @@ export const sleep: Sleep = (seconds) => new Promise((resolve) => setTimeout(res
 
 /**
  * Seconds to wait before the next try: never less than `Retry-After` asks, and up to a quarter more, so that clients
- * that were refused together do not come back together; without it, exponential backoff from half a second, with jitter.
+ * that were refused together do not come back together; without it, exponential backoff from half a second, with
+ * jitter.
  */
 export function pause(attempt: number, response?: Response): number {
   const asked = response && retryAfter(response);

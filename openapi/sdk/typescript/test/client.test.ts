@@ -55,7 +55,8 @@ test("many pictures are answered in their order and a bad one fails alone", asyn
   const items = [];
   const pictures = [await open(`${samples}/bag.png`), new Uint8Array([1]), await open(sneaker)];
   for await (const item of client.classifyMany(pictures)) items.push(item);
-  assert.deepEqual(items.map(({ index, status }) => [index, status]), [[0, "succeeded"], [1, "failed"], [2, "succeeded"]]);
+  assert.deepEqual(items.map(({ index }) => index), [0, 1, 2]);
+  assert.deepEqual(items.map(({ status }) => status), ["succeeded", "failed", "succeeded"]);
   assert.deepEqual(items.map(({ result }) => result?.label), ["Bag", undefined, "Sneaker"]);
   assert.ok(items[1]?.error?.detail);
 });

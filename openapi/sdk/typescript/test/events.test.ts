@@ -6,14 +6,16 @@ import { test } from "node:test";
 
 import { events } from "../src/events.js";
 
-const TEXT = '\uFEFF: hello\r\n\r\nid: 1\r\nevent: epoch\r\ndata: {"a":\r\ndata: "é\u2028"}\r\n\r\n: still here\n\nid: 2\ndata:x\n\ndata: cut';
+const TEXT =
+  '\uFEFF: hello\r\n\r\nid: 1\r\nevent: epoch\r\ndata: {"a":\r\ndata: "é\u2028"}\r\n\r\n: still here\n\nid: 2\n' +
+  "data:x\n\ndata: cut";
 
 for (const size of [1, 2, 3, 7, 1000]) {
   test(`events come whole in pieces of ${size} bytes`, async () => {
     const bytes = new TextEncoder().encode(TEXT);
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
-        for (let start = 0; start < bytes.length; start += size) controller.enqueue(bytes.subarray(start, start + size));
+        for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.subarray(at, at + size));
         controller.close();
       },
     });

@@ -8,7 +8,8 @@ import { type Answer, type Stub, stub } from "./stub.js";
 
 const PICTURE = new Uint8Array([1, 2, 3]);
 const PREDICTION = { id: "pred_1", status: "queued", model_version: "v1" };
-const DONE = { status: 201, body: { ...PREDICTION, status: "succeeded", result: { label: "Bag", shine: 3 }, colour: "red" } };
+const RESULT = { label: "Bag", shine: 3 };
+const DONE = { status: 201, body: { ...PREDICTION, status: "succeeded", result: RESULT, colour: "red" } };
 const BUSY = { type: "urn:hemline:problem:queue-full", status: 503, title: "", detail: "Full.", instance: "/" };
 const JOB = { id: "job_1", status: "running", spec: {}, history: [] };
 
@@ -105,7 +106,8 @@ test("a submission that may have arrived is not sent twice", async () => {
 test("a service that is not there is said to be", async () => {
   const gone = await stub({});
   gone.close();
-  await assert.rejects(new Client(gone.url, { tries: 2, sleep: async () => {} }).classify(PICTURE), /Is the service running/);
+  const client = new Client(gone.url, { tries: 2, sleep: async () => {} });
+  await assert.rejects(client.classify(PICTURE), /Is the service running/);
 });
 
 test("work is polled as the service says and through states that nobody knows", async () => {
@@ -152,7 +154,8 @@ test("events that were missed are asked for", async () => {
   await using(answers, async (client, _, service) => {
     const seen: unknown[] = [];
     for await (const { id, type, data } of await client.train()) seen.push([id, type, data["n"]]);
-    assert.deepEqual(seen, [["1-0", "queued", 1], ["2-0", "progress", 2], ["3-0", "dancing", 3], ["4-0", "succeeded", 4]]);
+    const sent = [["1-0", "queued", 1], ["2-0", "progress", 2], ["3-0", "dancing", 3], ["4-0", "succeeded", 4]];
+    assert.deepEqual(seen, sent);
     const asked = service.asked.filter((request) => request.url?.endsWith("/events"));
     assert.deepEqual(asked.map((request) => request.headers["last-event-id"]), [undefined, "2-0", "2-0", "3-0"]);
   });
