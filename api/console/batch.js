@@ -8,7 +8,7 @@ import { count, percent, plural } from "./format.js";
 import { choice, statusBadge } from "./parts.js";
 import { guarded } from "./problems.js";
 
-const PAGE = 100; // rows that are shown at a time
+const PAGE = 50; // rows that are shown at a time
 export function showBatch(outlet, ids, signal) {
   const meter = h("progress", { max: 1, value: 0, "aria-label": "Progress" });
   const line = h("p", {});
@@ -80,7 +80,7 @@ async function results(batches, signal) {
   const place = h("div");
   const show = (chosen) => place.replaceChildren(...resultTable(chosen));
   show(rows);
-  return h("section", { class: "card stack", "aria-label": "Answers" },
+  return h("section", { class: "card stack" },
     h("div", { class: "row spread" }, choice("Which rows", kinds, Object.keys(kinds)[0], show),
       h("button", { type: "button", onclick: () => download("hemline.csv", csv(rows)) }, "Download CSV")),
     summary(rows), place);

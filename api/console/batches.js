@@ -38,8 +38,8 @@ async function offerFiles(bring, begin, signal) {
   const hint = bring.querySelector("#files-hint");
   if (takesForms) {
     bring.querySelector("#files").accept += `,${FILES}`;
-    hint.textContent += "; or one CSV, IDX or ZIP file";
-  } else hint.textContent += "; this service takes no CSV, IDX or ZIP files";
+    hint.textContent += ", or one CSV, IDX or ZIP file";
+  } else hint.textContent += ". This service takes pictures only, no CSV, IDX or ZIP files";
 }
 
 async function start(files, model, trouble, signal) {

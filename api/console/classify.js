@@ -12,7 +12,7 @@ import { base64, camera, dropZone, fromDataUri, isPhotograph, samples } from "./
 import { guarded } from "./problems.js";
 
 export function show(outlet, id, signal) {
-  const place = h("section", { class: "card answer", "aria-label": "The answer", "aria-live": "polite" });
+  const place = h("section", { class: "card answer", "aria-label": "The answer" });
   const model = modelChoice(signal);
   const past = predictionHistory(signal, (gone) => { if (gone === shownId) reset(); });
   let shownId = id;
@@ -62,7 +62,7 @@ export function show(outlet, id, signal) {
 function input(classify, model, signal) {
   const pick = h("div", { class: "stack" },
     dropZone({ id: "file", title: "Choose a picture", hint: "or drop or paste one here: PNG, JPEG, WebP, GIF, BMP or TIFF", take: classify, signal }),
-    camera(classify), h("h3", {}, "Or take a sample"), samples(classify));
+    camera(classify), h("h2", { class: "minor" }, "Or take a sample"), samples(classify));
   const draw = h("div", { class: "stack", hidden: true }, drawingPad(classify));
   const turn = (isDrawing) => { draw.hidden = !isDrawing; pick.hidden = isDrawing; };
   return h("section", { class: "card", "aria-label": "The picture" },

@@ -64,7 +64,8 @@ def test_every_sample_of_the_console_comes_out_right(http: Client, name: str) ->
 
 @pytest.mark.parametrize("path, kind", [
     ("/", "text/html"), ("/docs", "text/html"), ("/openapi.json", "application/json"),
-    ("/console/console.js", "javascript"),
+    ("/console/app.js", "javascript"),
+    ("/console/fonts/inter.woff2", "font/woff2"), ("/console/icon.svg", "image/svg+xml"),
     ("/docs/swagger-ui.css", "text/css"), ("/console/samples/bag.png", "image/png"),
     ("/health/live", "application/json"),
 ])  # fmt: skip
