@@ -78,8 +78,8 @@ function explanation(result) {
   const { overlay, neighbors = [] } = result.explanation;
   return h("section", { class: "explanation" },
     h("h3", {}, "Why"),
-    overlay ? h("figure", {}, h("img", { src: overlay, width: 224, height: 224, alt: `The parts of the picture that speak for ${result.label}, coloured` }),
-      h("figcaption", {}, `The warmer the colour, the more that spot speaks for ${result.label}.`)) : null,
+    overlay ? h("figure", {}, h("img", { src: overlay, width: 224, height: 224, alt: `What the model saw, coloured where it speaks for ${result.label}` }),
+      h("figcaption", {}, `Coloured where covering the spot would make the model less sure of ${result.label}; the brighter, the more.`)) : null,
     neighbors.length ? h("div", {}, h("p", {}, "Most alike among the pictures that it learned from:"),
       h("ol", {}, neighbors.map(({ index, label }) => h("li", {}, label, h("span", { class: "soft" }, ` no. ${index}`))))) : null);
 }

@@ -68,14 +68,16 @@ async function results(batches, signal) {
     const names = JSON.parse(sessionStorage.getItem(id) ?? "[]");
     const text = await get(`/v1/batches/${id}/results`, { signal });
     for (const item of text.split("\n").filter(Boolean).map((line) => JSON.parse(line))) {
-      rows.push({ ...item, name: names[item.index] ?? `no. ${rows.length + 1}` });
+      rows.push({ ...item, name: item.name ?? names[item.index] ?? `no. ${rows.length + 1}` });
     }
   }
+  const isWrong = ({ result, expected }) => result && expected && result.label !== expected;
   const isUnusual = ({ result }) => result && !result.is_fashion;
   const kinds = {
     [`All ${count(rows.length)}`]: rows,
     [`Failed ${count(rows.filter(({ result }) => !result).length)}`]: rows.filter(({ result }) => !result),
     [`Unusual ${count(rows.filter(isUnusual).length)}`]: rows.filter(isUnusual),
+    ...(rows.some(({ expected }) => expected) ? { [`Wrong ${count(rows.filter(isWrong).length)}`]: rows.filter(isWrong) } : {}),
   };
   const place = h("div");
   const show = (chosen) => place.replaceChildren(...resultTable(chosen));
@@ -110,10 +112,11 @@ function resultTable(rows) {
     h("table", { class: "results" }, h("caption", { class: "hidden" }, "Answers"), h("thead", {}, h("tr", {}, head)), body)), more];
 }
 
-function row({ name, status, result, error }) {
-  const image = result ? h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }) : null;
+function row({ name, status, result, error, expected }) {
+  const image = result?.preview ? h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }) : null;
   const said = result
     ? [h("strong", {}, result.label), result.is_fashion ? null : h("span", { class: "badge odd" }, "unusual"),
+      expected && expected !== result.label ? h("span", { class: "soft block" }, `labelled ${expected}`) : null,
       result.warnings.map(({ detail }) => h("span", { class: "soft block" }, detail))]
     : [statusBadge(status), h("span", { class: "soft block" }, error?.detail ?? "")];
   return h("tr", {}, h("td", {}, image), h("th", { scope: "row" }, name), h("td", {}, said.flat()),

@@ -70,7 +70,7 @@ def foreign(browser: Chrome, url: str) -> list[str]:
     """What was asked of anybody else since the last call, by the browser's own log."""
     events = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
     asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [each for each in asked if not each.startswith((url, "data:", "blob:"))]
+    return [each for each in asked if each.startswith(("http", "ws")) and not each.startswith(url)]
 
 
 def complaints(browser: Chrome) -> list[str]:

@@ -225,7 +225,7 @@ def test_a_training_job_with_a_value_out_of_range_is_pointed_at(browser: Chrome,
     find(browser, "[name=hyperparameters]").send_keys("dense=3")
     press(browser, "Start training")
 
-    says(browser, ".field .wrong", "dense")
+    says(browser, ".field .wrong", "no such hyperparameter")
     assert all("422" in each for each in complaints(browser))
 
 
