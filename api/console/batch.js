@@ -99,27 +99,28 @@ function summary(rows) {
 function resultTable(rows) {
   if (!rows.length) return [h("p", { class: "soft" }, "No rows of that kind.")];
   const body = h("tbody");
+  const hasPictures = rows.some(({ result }) => result?.preview); // those of files are not kept
   const more = h("button", { type: "button", onclick: () => add() });
   const add = () => {
     const from = body.children.length;
-    body.append(...rows.slice(from, from + PAGE).map(row));
+    body.append(...rows.slice(from, from + PAGE).map((each) => row(each, hasPictures)));
     more.hidden = body.children.length === rows.length;
     more.textContent = `Show ${Math.min(PAGE, rows.length - body.children.length)} more of ${count(rows.length)}`;
   };
   add();
-  const head = ["Picture", "Name", "Answer", "Sure"].map((name) => h("th", { scope: "col" }, name));
+  const head = [...(hasPictures ? ["Picture"] : []), "Name", "Answer", "Sure"].map((name) => h("th", { scope: "col" }, name));
   return [h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Answers" },
     h("table", { class: "results" }, h("caption", { class: "hidden" }, "Answers"), h("thead", {}, h("tr", {}, head)), body)), more];
 }
 
-function row({ name, status, result, error, expected }) {
+function row({ name, status, result, error, expected }, hasPictures) {
   const image = result?.preview ? h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }) : null;
   const said = result
     ? [h("strong", {}, result.label), result.is_fashion ? null : h("span", { class: "badge odd" }, "unusual"),
       expected && expected !== result.label ? h("span", { class: "soft block" }, `labelled ${expected}`) : null,
       result.warnings.map(({ detail }) => h("span", { class: "soft block" }, detail))]
     : [statusBadge(status), h("span", { class: "soft block" }, error?.detail ?? "")];
-  return h("tr", {}, h("td", {}, image), h("th", { scope: "row" }, name), h("td", {}, said.flat()),
+  return h("tr", {}, hasPictures ? h("td", { class: "picture" }, image) : null, h("th", { scope: "row" }, name), h("td", {}, said.flat()),
     h("td", { class: "figure" }, result ? percent(result.confidence) : ""));
 }
 

@@ -23,15 +23,17 @@ export function show(outlet, id, signal) {
     place.replaceChildren(emptyAnswer());
   };
 
-  /** Send a picture and show what comes back. */
+  /** Send a picture and show what comes back. An answer with an explanation takes the place of the one without. */
   const classify = ([file], explain = false) => guarded(place, async () => {
+    const replaced = explain ? shownId : "";
     place.replaceChildren(busyAnswer(file));
     if (innerWidth < 800) place.scrollIntoView({ block: "start" }); // the answer is below the picture
     const body = { image: await base64(file), ...(model.value === "production" ? {} : { model: model.value }), ...(explain ? { explain } : {}) };
     const accepted = await ask("POST", "/v1/predictions", { json: body, signal, headers: { Prefer: "wait=10" }, shown: shellBody(body, file) });
-    history.pushState(null, "", `#classify/${accepted.id}`);
+    history[replaced ? "replaceState" : "pushState"](null, "", `#classify/${accepted.id}`);
     await follow(`/v1/predictions/${accepted.id}`, () => {}, signal);
     await open(accepted.id, file);
+    if (replaced) await forget(replaced, true);
     past.refresh();
   });
 
