@@ -7,14 +7,16 @@ from pathlib import Path
 
 import cv2
 from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+
+from page import find, says
+
+sys.path.append(str(Path(__file__).parents[1]))
+from processes import SAMPLES  # noqa: E402
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--no-proxy-server",
 )  # fmt: skip
-SAMPLES = ("ankle-boot", "shirt", "dress", "bag", "coat", "sneaker")
 
 
 def main(target: Path) -> None:
@@ -26,12 +28,11 @@ def main(target: Path) -> None:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
             "width": 1200, "height": 960, "deviceScaleFactor": 2, "mobile": False})
         browser.get(f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/")
-        for sample in SAMPLES:
-            label = sample.replace("-", " ").capitalize()
-            find = WebDriverWait(browser, 20).until
-            find(lambda page: page.find_elements(By.CSS_SELECTOR, f"[data-sample={sample}]"))[0].click()
-            find(lambda page: [e for e in page.find_elements(By.CSS_SELECTOR, ".verdict h2") if e.text == label])
-            find(lambda page: [e for e in page.find_elements(By.CSS_SELECTOR, ".thumbs a span") if e.text == label])
+        for sample in sorted(SAMPLES, key="sneaker".__eq__):  # the sneaker last
+            find(browser, f"[data-sample={sample}]").click()
+            says(browser, ".verdict .label", SAMPLES[sample])
+            says(browser, ".thumbs li:first-child", SAMPLES[sample])
+        browser.execute_script("window.scrollTo(0, 0)")
         browser.save_screenshot(str(target))
     finally:
         browser.quit()

@@ -76,6 +76,14 @@ def test_every_page_is_served(http: Client, path: str, kind: str) -> None:
     assert kind in answer.headers["Content-Type"]
 
 
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_let_nothing_foreign_in_and_run_nothing_inline(http: Client, path: str) -> None:
+    policy = http.get(path).headers["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+
+
 def test_the_served_openapi_document_is_the_committed_one(http: Client) -> None:
     assert http.get("/openapi.json").json() == json.loads((ROOT / "openapi" / "openapi.json").read_bytes())
 
