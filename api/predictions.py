@@ -113,6 +113,7 @@ def read_item(image: str, body: dict[str, Any]) -> Item:
         "top_k": body["top_k"],
         "metadata": body.get("metadata"),
         "warnings": [{"code": w.code, "detail": w.detail} for w in contract.warnings],
+        "source": "photo" if contract.is_photo else "contract",
         "decode_ms": round((time.perf_counter() - started) * 1e3, 3),
     }
     return Item(doc, contract.pixels, photo=contract.is_photo, explain=body.get("explain", False))
@@ -149,7 +150,7 @@ def result(prediction: Prediction) -> dict[str, Any]:
         "is_fashion": bool(prediction.result["is_fashion"]),
         "novelty": round(float(prediction.result["novelty"]), 6),
         "warnings": prediction.doc["warnings"],
-        "source": "photo" if prediction.photo else "contract",
+        "source": prediction.doc.get("source", "contract"),  # records of earlier releases do not say
         "preview": _png_uri(render_preview(prediction.pixels)),
     }
     if prediction.explanation is not None:

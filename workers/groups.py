@@ -141,7 +141,6 @@ class Prediction:
     created: int
     doc: dict[str, Any]
     pixels: bytes | None
-    photo: bool
     started: int | None
     completed: int | None
     expires: int | None
@@ -402,9 +401,9 @@ def _prediction(group: Group, place: int, doc: bytes, content: bytes | None, res
     expires = completed + group.ttl * 1_000_000 if completed else None
     shown = failure and error(failure["code"], failure["detail"])
     found = started if state is not JobState.QUEUED else None
-    pixels, photo = (content[:PIXELS], bool(_flags(content) & _PHOTO)) if content else (None, False)
+    pixels = content[:PIXELS] if content else None
     return Prediction(ids.join(group.name, place), place, state, group.version, group.created, orjson.loads(doc),
-                      pixels, photo, found, completed, expires, values, explanation, shown)
+                      pixels, found, completed, expires, values, explanation, shown)
 
 
 def _answer(result: bytes) -> tuple[np.void, Explanation | None]:
