@@ -48,7 +48,7 @@ def ready() -> Response:
     return responses.json({"status": "ready", "checks": checks, **glance})
 
 
-def _glance() -> dict[str, dict[str, int]]:
+def _glance() -> dict[str, Any]:
     """What is at work and what waits; training does not count for being ready, but is worth knowing."""
     redis = parts().redis
     return {

@@ -152,7 +152,7 @@ def result(prediction: Prediction) -> dict[str, Any]:
         "is_fashion": bool(prediction.result["is_fashion"]),
         "novelty": round(float(prediction.result["novelty"]), 6),
         "warnings": prediction.doc["warnings"],
-        "source": prediction.doc.get("source", "contract"),
+        "source": prediction.doc.get("source", "contract"),  # written only where it is another
     }
     if prediction.pixels is not None:
         shown["preview"] = _png_uri(render_preview(prediction.pixels))
