@@ -60,7 +60,7 @@ check: lint test openapi-check sdk-check lock-check ## All that CI runs
 
 .PHONY: clean
 clean: ## Remove what was built and what the service stored here
-	rm -rf $(VENV) .hemline build .mypy_cache .pytest_cache
+	rm -rf $(VENV) .hemline build .mypy_cache .pytest_cache $(NODE) $(addprefix $(TYPESCRIPT_SDK)/,build dist)
 
 ##@ Generated files
 

@@ -76,7 +76,7 @@ class _Retries:
         self.patience = patience
 
     async def send(
-        self, request: httpx.Request, attempt_: Callable[[], Awaitable[httpx.Response]],
+        self, request: httpx.Request, once: Callable[[], Awaitable[httpx.Response]],
         close: Callable[[httpx.Response], Awaitable[None]], sleep: Callable[[float], Awaitable[None]],
     ) -> httpx.Response:
         """Send until there is an answer that is no refusal, or tries or patience are at their end."""
@@ -84,7 +84,7 @@ class _Retries:
         for attempt in range(self.tries):
             last = attempt == self.tries - 1
             try:
-                response = await attempt_()
+                response = await once()
             except httpx.TransportError as error:
                 never_sent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
                 if last or not (never_sent or request.method in _IDEMPOTENT):
@@ -113,7 +113,7 @@ class RetryingTransport(httpx.BaseTransport):
         self.sleep: Callable[[float], None] = time.sleep
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        async def attempt() -> httpx.Response:
+        async def once() -> httpx.Response:
             return self._transport.handle_request(request)
 
         async def close(response: httpx.Response) -> None:
@@ -122,7 +122,7 @@ class RetryingTransport(httpx.BaseTransport):
         async def sleep(seconds: float) -> None:
             self.sleep(seconds)
 
-        return run(self._retries.send(request, attempt, close, sleep))
+        return run(self._retries.send(request, once, close, sleep))
 
     def close(self) -> None:
         self._transport.close()
@@ -137,8 +137,8 @@ class AsyncRetryingTransport(httpx.AsyncBaseTransport):
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        attempt = partial(self._transport.handle_async_request, request)
-        return await self._retries.send(request, attempt, httpx.Response.aclose, self.sleep)
+        once = partial(self._transport.handle_async_request, request)
+        return await self._retries.send(request, once, httpx.Response.aclose, self.sleep)
 
     async def aclose(self) -> None:
         await self._transport.aclose()

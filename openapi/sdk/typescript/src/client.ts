@@ -55,7 +55,7 @@ export class Client {
     this.#timeout = options.timeout ?? 60;
     this.#tries = Math.max(1, options.tries ?? 5);
     this.#sleep = options.sleep ?? sleep;
-    const fetch = options.fetch ?? ((request) => globalThis.fetch(request));
+    const fetch = options.fetch ?? ((request, init) => globalThis.fetch(request, init));
     this.api = createClient<paths>({
       baseUrl,
       fetch: retrying(fetch, this.#tries, this.#timeout, this.#sleep),

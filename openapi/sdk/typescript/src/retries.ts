@@ -9,6 +9,7 @@ const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE"];
 // Node names these in the cause of a failed fetch. Browsers don't say, so there a POST is not sent again.
 const NEVER_SENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"];
 const LONGEST = 30; // seconds between two tries where the service does not say
+const SILENCE = 60; // seconds until an answer has to begin: longer than any request is held
 
 export const sleep: Sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
@@ -35,14 +36,20 @@ export function retryAfter(response: Response): number | undefined {
  * A `fetch` that tries up to `tries` times, with pauses of at most `patience` seconds in all, and throws HemlineError
  * for every answer that is an error.
  */
-export function retrying(fetch: typeof globalThis.fetch, tries: number, patience: number, sleep: Sleep) {
+export function retrying(
+  fetch: typeof globalThis.fetch,
+  tries: number,
+  patience: number,
+  sleep: Sleep,
+  silence = SILENCE,
+): (request: Request) => Promise<Response> {
   return async (request: Request): Promise<Response> => {
     let waited = 0;
     for (let attempt = 0; ; attempt++) {
       const last = attempt >= tries - 1;
       let seconds: number;
       try {
-        const response = await fetch(request.clone());
+        const response = await answered(fetch, request.clone(), silence);
         if (response.status < 400) return response;
         seconds = pause(attempt, response);
         if (last || !BUSY.includes(response.status) || waited + seconds > patience) {
@@ -61,6 +68,17 @@ export function retrying(fetch: typeof globalThis.fetch, tries: number, patience
       await sleep(seconds);
     }
   };
+}
+
+/** An answer, as soon as its head is there. */
+async function answered(fetch: typeof globalThis.fetch, request: Request, silence: number): Promise<Response> {
+  const given = new AbortController();
+  const timer = setTimeout(() => given.abort(new TypeError(`nothing within ${silence} s`)), silence * 1000);
+  try {
+    return await fetch(request, { signal: given.signal });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function neverSent(error: TypeError): boolean {

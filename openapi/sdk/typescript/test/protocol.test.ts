@@ -1,9 +1,12 @@
 /** What the client does where a service is busy, vanishes, or is newer than the SDK. */
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 
 import { Client, type ClientOptions, HemlineError, TimedOut, Unreachable } from "../src/index.js";
+import { retrying } from "../src/retries.js";
 import { type Answer, type Stub, stub } from "./stub.js";
 
 const PICTURE = new Uint8Array([1, 2, 3]);
@@ -174,6 +177,16 @@ test("a stream that breaks for ever is given up", async () => {
     await assert.rejects(training[Symbol.asyncIterator]().next(), Unreachable);
   };
   await using([{ status: 202, body: JOB }, {}], run, { tries: 2 });
+});
+
+test("a service that says nothing is given up", async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const request = new Request(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`, { method: "POST" });
+  const impatient = retrying(fetch, 5, 60, async () => undefined, 0.05);
+  await assert.rejects(impatient(request), { name: "Unreachable", message: /nothing within 0.05 s/ });
+  silent.close();
+  silent.closeAllConnections();
 });
 
 test("the key is sent", async () => {
