@@ -111,7 +111,8 @@ def with_photos() -> Classifier:
     """A version whose network for photographs is its own network, but a warmer one."""
     files = {**FILES, "photos.tflite": FILES["model.tflite"]}
     photos = {"serving": {"artifact": "photos.tflite"}, "calibration": warmer(3), "novelty": ENERGY}
-    card = {**CARD, "serving": {"artifact": "model.tflite"}, "novelty": ENERGY, "photos": photos}
+    own = {"serving": {"artifact": "model.tflite"}, "calibration": warmer(1), "novelty": ENERGY}
+    card = {**CARD, **own, "photos": photos}
     return Classifier(card, files.get)
 
 
