@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | evaluate | predict | networks`, without any queue or server."""
+"""The command line, without any queue or server: `python -m ml --help` lists what it can do."""
 
 import argparse
 import importlib.util
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, evaluation, networks
+from ml import datasets, evaluation, networks, photo_evaluation, photo_rendering, photos
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
 from ml.images import CLASS_NAMES, InvalidImage, read_image
@@ -24,6 +24,7 @@ from settings import InvalidSetting, Settings
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
 DEFAULT_MODEL: Final = "small"
+PHOTOS: Final = "photos"
 
 
 class CommandFailed(Exception):
@@ -66,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("files", nargs="+", type=Path, metavar="FILE")
     use.set_defaults(run=predict)
 
+    _add_photos(commands.add_parser("train-photos", help="make the network for photos anew, in ml/shipped/photos"))
+
+    compare = commands.add_parser("evaluate-photos", help="a model on photos, next to the network for photos")
+    _add_model(compare)
+    compare.add_argument("--part", choices=("validation", "held_out"), default="held_out", help="(%(default)s)")
+    compare.set_defaults(run=evaluate_photos)
+
     commands.add_parser("networks", help="list the architectures").set_defaults(run=list_networks)
     return parser
 
@@ -73,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     which = "a version (v3), an alias, a shipped model's name, or a folder (%(default)s)"
     parser.add_argument("--model", default=DEFAULT_MODEL, help=which)
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", type=Path, default=SHIPPED / PHOTOS / "spec.json", metavar="FILE", help="in JSON")
+    parser.add_argument("--out", type=Path, default=SHIPPED / PHOTOS, metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the renderings of photos there")
+    parser.set_defaults(run=train_photos)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +145,29 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         where = str(out)
     test = made.card["metrics"]["test"]
     print(f"{where}: {test['accuracy']:.2%} of {test['images']:,} test images, by {made.card['serving']['artifact']}.")
+
+
+def train_photos(options: argparse.Namespace, settings: Settings) -> None:
+    """Make the network for photos as the recipe says, and write it to a folder."""
+    split = photos.split(_photos(settings))
+    fashion, _ = datasets.split(_fashion_mnist(settings)[0])
+    from ml import photo_training
+    from ml.export import ExportFailed
+    from ml.training import TrainingDiverged, WrongBase
+
+    recipe = photo_training.read_recipe(options.recipe)
+    earlier = (SHIPPED / DEFAULT_MODEL / "model.keras").read_bytes()
+    try:
+        made = photo_training.make(recipe, split, fashion, earlier, options.cache, lambda line: print(line, flush=True))
+    except (ExportFailed, TrainingDiverged, WrongBase) as error:
+        raise CommandFailed(str(error)) from error
+    _write(options.out, made.files, made.card, "photos.*")
+    test = made.card["metrics"]["test"]
+    print(f"{options.out}: {test['accuracy']:.2%} of {test['images']:,} photos, by {made.card['serving']['artifact']}.")
+
+
+def _photos(settings: Settings) -> photos.Photos:
+    return photos.load_photos(Path(settings.photos_dir) if settings.photos_dir else None)
 
 
 def _specs(options: argparse.Namespace) -> list[TrainingSpec]:
@@ -233,10 +271,10 @@ def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[Abstr
         yield run_logs.mlflow(spec, tracking)
 
 
-def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], stale: str = "model.*") -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("model.*"):
-        stale.unlink()
+    for path in folder.glob(stale):
+        path.unlink()
     for name, content in files.items():
         folder.joinpath(name).write_bytes(content)
     folder.joinpath("card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
@@ -258,6 +296,21 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> None:
     for each, row in zip(found["per_class"], found["confusion_matrix"], strict=True):
         counts = " ".join(f"{count:5}" for count in row)
         print(f"{each['label']:<12} {each['precision']:9.2%} {each['recall']:7.2%} {each['images']:7,}  {counts}")
+
+
+def evaluate_photos(options: argparse.Namespace, settings: Settings) -> None:
+    """Print for each folder of photos how many a model gets right alone, and how many the network for photos does."""
+    part = getattr(photos.split(_photos(settings)), options.part)
+    images = photo_rendering.as_served(part).reshape(len(part), -1)
+    folders = np.array(part.folders)
+    for name in dict.fromkeys((options.model, PHOTOS)):
+        found = _load(name, settings).classifier.classify(images)
+        answers = photo_evaluation.by_folder(found.probabilities.argmax(axis=1), part)
+        novel = {folder: 1 - float(found.is_fashion[folders == folder].mean()) for folder in photos.FOLDERS}
+        known = part.accepted.any(axis=1)
+        separation = photo_evaluation.auroc(found.novelty[known], found.novelty[~known])
+        print(f"{name}: {options.part} photos", *photo_evaluation.table(answers, novel), sep="\n")
+        print(f"AUROC of novelty, garments of no class against the others: {separation:.3f}\n")
 
 
 def predict(options: argparse.Namespace, settings: Settings) -> int:
