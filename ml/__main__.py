@@ -303,11 +303,12 @@ def evaluate_photos(options: argparse.Namespace, settings: Settings) -> None:
     part = getattr(photos.split(_photos(settings)), options.part)
     images = photo_rendering.as_served(part).reshape(len(part), -1)
     folders = np.array(part.folders)
-    for name in dict.fromkeys((options.model, PHOTOS)):
+    shipped = [PHOTOS] if (SHIPPED / PHOTOS / "card.json").is_file() else []
+    for name in dict.fromkeys([options.model, *shipped]):
         found = _load(name, settings).classifier.classify(images)
         answers = photo_evaluation.by_folder(found.probabilities.argmax(axis=1), part)
         novel = {folder: 1 - float(found.is_fashion[folders == folder].mean()) for folder in photos.FOLDERS}
-        known = part.accepted.any(axis=1)
+        known = part.have_class
         separation = photo_evaluation.auroc(found.novelty[known], found.novelty[~known])
         print(f"{name}: {options.part} photos", *photo_evaluation.table(answers, novel), sep="\n")
         print(f"AUROC of novelty, garments of no class against the others: {separation:.3f}\n")

@@ -22,7 +22,7 @@ _NEAREST = 10
 
 def labels(answers: Scores, accepted: NDArray[np.bool_]) -> Labels:
     """uint8 [n]: the class that counts as each photo's own, of answers [n, 10]: the likeliest of those accepted."""
-    return np.where(accepted, answers, -np.inf).argmax(axis=1).astype(np.uint8)
+    return np.asarray(np.where(accepted, answers, -np.inf).argmax(axis=1), np.uint8)
 
 
 def by_folder(predicted: NDArray[np.integer[Any]], photos: Photos) -> dict[str, dict[str, Any]]:

@@ -77,10 +77,9 @@ class Rendered:
     photos: Photos
     images: Images
 
-    def where(self, wanted: NDArray[np.bool_]) -> "Rendered":
-        """The photos of which this is true."""
-        places = np.flatnonzero(wanted)
-        return Rendered(self.photos.take(places), self.images[places])
+    def of_a_class(self) -> "Rendered":
+        """Those whose garment belongs to one of the ten classes."""
+        return Rendered(self.photos.of_a_class(), self.images[self.photos.have_class])
 
 
 def make(
@@ -99,7 +98,7 @@ def make(
     history = []
     for number, spec in enumerate(recipe.stages, 1):
         mixed = mix(recipe, training, fashion, teacher)
-        checked = labelled(validation.where(validation.photos.accepted.any(axis=1)), teacher)
+        checked = labelled(validation.of_a_class(), teacher)
         trained = train(spec, mixed, checked, base=base, on_epoch=lambda row: say(_line(number, row)))
         base = export.to_keras(trained.model)
         history.append([asdict(row) for row in trained.history])
@@ -152,7 +151,7 @@ def labelled(rendered: Rendered, teacher: Callable[[Images], Floats]) -> Dataset
     answers = np.zeros((count, CLASSES))
     unsure = np.flatnonzero(accepted.sum(axis=1) > 1)
     if len(unsure):
-        logits = teacher(rendered.images[unsure].reshape(-1, 28, 28)).astype(np.float64)
+        logits = teacher(rendered.images[unsure].reshape(-1, 28, 28))
         answers[unsure] = np.log(evaluation.probabilities(logits)).reshape(len(unsure), each, CLASSES).mean(axis=1)
     return Dataset(flat, np.repeat(labels(answers, accepted), each))
 
@@ -160,9 +159,8 @@ def labelled(rendered: Rendered, teacher: Callable[[Images], Floats]) -> Dataset
 def mix(recipe: Recipe, training: Rendered, fashion: Dataset, teacher: Callable[[Images], Floats]) -> Dataset:
     """What the network is trained on."""
     rng = np.random.default_rng(recipe.seed)
-    of_a_class = training.photos.accepted.any(axis=1)
-    known = labelled(training.where(of_a_class), teacher)
-    unknown = training.where(~of_a_class).images.reshape(-1, 28, 28)
+    known = labelled(training.of_a_class(), teacher)
+    unknown = training.images[~training.photos.have_class].reshape(-1, 28, 28)
     unknown = unknown[rng.random(len(unknown)) < recipe.outliers]
     drawn = fashion.take(rng.permutation(len(fashion))[: recipe.plain + recipe.as_cut_out])
     plain, cut_out = drawn.images[: recipe.plain], drawn.images[recipe.plain :]
@@ -177,7 +175,7 @@ def _package(
     model = trained.model
     files, serving = _choose_files(model, training, validation)
     served = files[serving["artifact"]]
-    known = validation.where(validation.photos.accepted.any(axis=1))
+    known = validation.of_a_class()
     logits = export.litert_logits(served, known.images[:, 0])
     fitted = evaluation.calibrate(logits, labels(logits, known.photos.accepted))
     temperature = fitted["calibration"]["temperature"]
@@ -213,7 +211,7 @@ def _package(
 def _choose_files(
     model: keras.Model, training: Rendered, validation: Rendered
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
-    known = validation.where(validation.photos.accepted.any(axis=1))
+    known = validation.of_a_class()
     images, accepted = known.images[:, 0], known.photos.accepted
     keras_file = export.to_keras(model)
     reloaded = export.load_keras(keras_file)
@@ -243,7 +241,7 @@ def _right(logits: Floats, accepted: NDArray[np.bool_]) -> int:
 def metrics(served: bytes, rendered: Rendered, temperature: float) -> dict[str, Any]:
     """What the card says of one part of the photos; accuracy, loss and calibration are of those of a class."""
     logits = export.litert_logits(served, rendered.images[:, 0])
-    known = rendered.photos.accepted.any(axis=1)
+    known = rendered.photos.have_class
     own = labels(logits[known], rendered.photos.accepted[known])
     folders = photo_evaluation.by_folder(logits.argmax(axis=1), rendered.photos)
     scores = evaluation.energy(logits, temperature)
@@ -265,12 +263,12 @@ def _compare_novelty(
         logits, features = network.predict_on_batch(images[..., None].astype(np.float32) / np.float32(255))
         return np.asarray(logits), np.asarray(features)
 
-    known = training.where(training.photos.accepted.any(axis=1))
+    known = training.of_a_class()
     learned_logits, learned = answers(known.images[:, 0])
     scores = photo_evaluation.novelty_scores(
         *answers(validation.images[:, 0]), learned, labels(learned_logits, known.photos.accepted), temperature
     )
-    of_a_class = validation.photos.accepted.any(axis=1)
+    of_a_class = validation.photos.have_class
     return {name: photo_evaluation.auroc(each[of_a_class], each[~of_a_class]) for name, each in scores.items()}
 
 
