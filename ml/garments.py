@@ -25,7 +25,7 @@ cv2.setNumThreads(1)
 _TOLERANCE = 13
 # Photos are cut out on a copy with this longest edge: twice as much takes four times as long and finds no more.
 _CUT_EDGE = 96
-# An edge's pixels are certainly room from this squared distance to the centre on: the middle two fifths are not.
+# As a squared distance from a picture's centre: all but the middle two fifths of each edge.
 _CORNER = 1.15
 # The contrast of a photo's cloth is spread over this range, so that its darkest fold still stands out from black.
 _FLOOR = 0.4
@@ -167,8 +167,13 @@ def cut_out(rgb: Pixels) -> tuple[Pixels, Mask]:
     scale = min(1.0, _CUT_EDGE / max(rgb.shape[:2]))
     size = (max(8, round(rgb.shape[1] * scale)), max(8, round(rgb.shape[0] * scale)))
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    inside = _without_specks(_grabcut(small), 0.35)  # Shoes come in pairs.
-    return small, inside if 0.03 <= float(inside.mean()) <= 0.95 else np.ones_like(inside)
+    # Usually the whole edge is room, also between the legs of trousers. Where that leaves no garment, the garment is so
+    # large that it touches the middle of the edges.
+    for room in (0.0, _CORNER):
+        inside = _without_specks(_grabcut(small, room), 0.35)  # Shoes come in pairs.
+        if 0.03 <= float(inside.mean()) <= 0.95:
+            return small, inside
+    return small, np.ones_like(inside)
 
 
 def cloth_on_black(rgb: Pixels, inside: Mask, floor: float = _FLOOR) -> Floats:
@@ -176,18 +181,15 @@ def cloth_on_black(rgb: Pixels, inside: Mask, floor: float = _FLOOR) -> Floats:
     return np.where(inside, _cloth(_gray(rgb), inside, floor), np.float32(0))
 
 
-def _grabcut(rgb: Pixels) -> Mask:
-    """Rother, Kolmogorov, Blake 2004: whatever is not like what is around it.
+def _grabcut(rgb: Pixels, room: float) -> Mask:
+    """Rother, Kolmogorov, Blake 2004: whatever is not like the picture's edge.
 
-    Around it is first what lies outside the ellipse that fits the picture. Only near the corners must that be so:
-    many a photo is filled by a garment, which then touches the middle of the edges.
+    Only the edge from the squared distance `room` on counts, which is 1 in the middle of an edge and 2 in a corner.
     """
-    rows, columns = (np.linspace(-1, 1, edge, dtype=np.float32) for edge in rgb.shape[:2])
-    distance = rows[:, None] ** 2 + columns**2
-    labels: Pixels = np.where(distance > 1, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
-    edge = np.ones_like(labels, np.bool_)
+    rows, columns = (np.linspace(-1, 1, edge, dtype=np.float32) ** 2 for edge in rgb.shape[:2])
+    edge = rows[:, None] + columns >= room
     edge[1:-1, 1:-1] = False
-    labels[edge & (distance > _CORNER)] = cv2.GC_BGD
+    labels: Pixels = np.where(edge, cv2.GC_BGD, cv2.GC_PR_FGD).astype(np.uint8)
     # GrabCut draws its first clusters at random, from a generator that each thread has for itself.
     cv2.setRNGSeed(0)
     unused, clusters = (0, 0, 1, 1), (np.zeros((1, 65)), np.zeros((1, 65)))
