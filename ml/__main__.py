@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | evaluate | report | predict | networks`, without any queue or server."""
+"""The command line, without any queue or server: `python -m ml --help` lists what it can do."""
 
 import argparse
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, networks, releases
+from ml import datasets, networks, photos, releases
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
@@ -27,6 +27,8 @@ from settings import InvalidSetting, Settings
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
 DEFAULT_MODEL: Final = releases.PRODUCTION_MODEL
+# Files of a model in a folder, which another model may lack.
+_STALE: Final = ("model.*", "novelty.npz", "neighbors.npz")
 
 
 class CommandFailed(Exception):
@@ -79,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("--explain", type=Path, metavar="DIR", help="write pictures there of where the model looks")
     use.set_defaults(run=predict)
 
+    _add_photos(commands.add_parser("train-photos", help="make the network for photos anew"))
+
     commands.add_parser("networks", help="list the architectures").set_defaults(run=list_networks)
     return parser
 
@@ -86,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     which = "a version (v3), an alias, a shipped model's name, or a folder (%(default)s)"
     parser.add_argument("--model", default=DEFAULT_MODEL, help=which)
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    recipe = SHIPPED / releases.PHOTOS / "spec.json"
+    parser.add_argument("--recipe", type=Path, default=recipe, metavar="FILE", help="in JSON (%(default)s)")
+    parser.add_argument("--out", type=Path, default=SHIPPED / releases.PHOTOS, metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the renderings of photos there")
+    parser.set_defaults(run=train_photos)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -152,6 +164,29 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
         where = str(out)
     test = made.card["metrics"]["test"]
     print(f"{where}: {test['accuracy']:.2%} of {test['images']:,} test images, by {made.card['serving']['artifact']}.")
+
+
+def train_photos(options: argparse.Namespace, settings: Settings) -> None:
+    """Make the network for photos as the recipe says, and write it to a folder."""
+    folders = Path(settings.photos_dir) if settings.photos_dir else None
+    split = photos.split(photos.load_photos(folders))
+    fashion = datasets.split_official(*_fashion_mnist(settings))
+    assert fashion.indexes is not None
+    from ml import photo_training
+    from ml.export import ExportFailed
+    from ml.training import TrainingDiverged, WrongBase
+
+    recipe = photo_training.read_recipe(options.recipe)
+    earlier = (SHIPPED / "accurate" / "model.keras").read_bytes()
+    try:
+        made = photo_training.make(
+            recipe, split, fashion.training, fashion.indexes, earlier, options.cache, partial(print, flush=True)
+        )
+    except (ExportFailed, TrainingDiverged, WrongBase) as error:
+        raise CommandFailed(str(error)) from error
+    _write(options.out, made.files, made.card, ["photos.*"])
+    test = made.card["metrics"]["test"]
+    print(f"{options.out}: {test['accuracy']:.2%} of {test['images']:,} photos, by {made.card['serving']['artifact']}.")
 
 
 def _specs(options: argparse.Namespace) -> list[TrainingSpec]:
@@ -268,11 +303,10 @@ def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[Abstr
         yield run_logs.mlflow(spec, tracking)
 
 
-def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], stale: Sequence[str] = _STALE) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in ("model.*", "novelty.npz", "neighbors.npz"):
-        for stale in folder.glob(pattern):
-            stale.unlink()
+    for path in (found for pattern in stale for found in folder.glob(pattern)):
+        path.unlink()
     for name, content in files.items():
         folder.joinpath(name).write_bytes(content)
     folder.joinpath("card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

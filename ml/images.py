@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ml.garments import SIDE, ImageWarning, find_garment, is_photo
+from ml.garments import SIDE, ImageWarning, find_garment
 from ml.image_files import InvalidImage, Picture, Pixels, decode
 
 __all__ = [
@@ -30,7 +30,7 @@ _TINT = 12
 class ContractImage:
     """`pixels`: 784 bytes, row-major, 0 is background. `warnings`: what to doubt about a prediction from them.
 
-    `is_photo`: whether they were cut out of a photograph.
+    `is_photo`: the garment was cut out of a photograph, so that the network for photos should answer.
     """
 
     pixels: bytes
@@ -50,8 +50,8 @@ def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
         picture = decode(data, max_pixels)
         gray = _contract_gray(picture)
         if gray is None:
-            garment, warnings = find_garment(picture.pixels, picture.alpha)
-            return ContractImage(garment.tobytes(), warnings, is_photo(picture.pixels, picture.alpha))
+            found = find_garment(picture.pixels, picture.alpha)
+            return ContractImage(found.pixels.tobytes(), found.warnings, found.is_photo)
         pixels = gray.tobytes()
     return contract_image(pixels)
 

@@ -56,13 +56,18 @@ class Photos:
             row[list(FOLDERS[folder])] = True
         return table
 
+    @property
+    def have_class(self) -> NDArray[np.bool_]:
+        """bool [n]: whether the garment belongs to one of the ten classes."""
+        return np.array([bool(FOLDERS[folder]) for folder in self.folders], np.bool_)
+
     def of_a_class(self) -> "Photos":
         """The photos of garments that belong to one of the ten classes."""
-        return self.take(np.flatnonzero(self.accepted.any(axis=1)))
+        return self.take(np.flatnonzero(self.have_class))
 
     def of_no_class(self) -> "Photos":
         """The photos of garments that belong to none."""
-        return self.take(np.flatnonzero(~self.accepted.any(axis=1)))
+        return self.take(np.flatnonzero(~self.have_class))
 
     def take(self, indices: NDArray[np.intp]) -> "Photos":
         """The photos at these places, in this order."""

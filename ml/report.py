@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ml import corruptions, evaluation, litert, neighbors, novelty, outliers
 from ml.calibration import calibrated
 from ml.datasets import Dataset, Split
-from ml.garments import find_garment
 from ml.novelty import Detector
+from ml.photo_rendering import as_served
 from ml.photos import Photos
 
 Images = NDArray[np.uint8]
@@ -165,11 +165,6 @@ def _robustness(answers: Mapping[tuple[str, str], Answer], labels: NDArray[np.ui
     }
     mean = float(np.mean([row["accuracy"] for row in table.values()]))
     return {"images": len(labels), "mean_accuracy": mean, "corruptions": table}
-
-
-def as_served(photos: Photos) -> Images:
-    """The photos as the service shows them to a network, uint8 [n, 28, 28]."""
-    return np.stack([find_garment(picture)[0] for picture in photos.pictures])
 
 
 def report_photos(network: Served, photos: Photos) -> dict[str, Any]:

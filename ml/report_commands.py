@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ml import novelty_comparison, photos, report, report_text
 from ml.datasets import Dataset, Split
+from ml.photo_rendering import as_served
 from ml.report import Read, Served
 
 Card = Mapping[str, Any]
@@ -40,7 +41,7 @@ def compare_novelty(card: Card, read: Read, data: Split, photos_dir: Path | None
     more = {}
     if photos_dir is not None:
         strange = photos.split(photos.load_photos(photos_dir)).validation.of_no_class()
-        garments, folders = report.as_served(strange), np.array(strange.folders)
+        garments, folders = as_served(strange), np.array(strange.folders)
         more = {str(name): garments[folders == name] for name in np.unique(folders)}
     content = read(card["serving"]["artifact"]) or b""
     print(novelty_comparison.render(novelty_comparison.compare(content, data, more)))
