@@ -378,7 +378,6 @@ class TrainingJobRequestSchema(Schema):
     seed = _limited("seed", "Decides order, augmentation and first weights.", _DEFAULTS.seed)
     fraction = _limited("fraction", "Share of the training data to use.", _DEFAULTS.fraction)
     patience = _limited("patience", "End when so many epochs brought no better validation loss; 0 never does.", _DEFAULTS.patience)
-    mirror = _Boolean(metadata={"description": "Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.", "example": _DEFAULTS.mirror})
     precision = fields.String(validate=validate.OneOf(PRECISIONS), metadata={"description": f"Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. {_DEFAULTS.precision} unless given."})
     promote = fields.String(load_default="never", validate=validate.OneOf(("never", "if_better", "always")), metadata={
         "description": "When the new version becomes production. `if_better`: when it gets more of the same validation pictures right.", "example": "never"})
@@ -563,7 +562,6 @@ class TrainBestRequestSchema(Schema):
     epochs = _limited("epochs", "Passes over the training data.", _DEFAULTS.epochs, load_default=_DEFAULTS.epochs)
     fraction = _limited("fraction", "Share of the training data to use.", _DEFAULTS.fraction, load_default=_DEFAULTS.fraction)
     patience = _limited("patience", "End when so many epochs brought no better validation loss; 0 never does.", _DEFAULTS.patience, load_default=_DEFAULTS.patience)
-    mirror = _Boolean(metadata={"description": "Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.", "example": _DEFAULTS.mirror})
     precision = fields.String(validate=validate.OneOf(PRECISIONS), metadata={"description": f"Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. {_DEFAULTS.precision} unless given."})
     promote = fields.String(load_default="never", validate=validate.OneOf(("never", "if_better", "always")), metadata={
         "description": "When the new version becomes production, as for a training job.", "example": "never"})

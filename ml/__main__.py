@@ -356,7 +356,7 @@ def refresh(options: argparse.Namespace, settings: Settings) -> None:
     from ml.report_commands import bar
 
     try:
-        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, bar)
+        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, track=bar)
     except ExportFailed as error:
         raise CommandFailed(str(error)) from error
     _write(folder, made.files, made.card)

@@ -104,7 +104,7 @@ def package(
         "teachers": list(teachers),
         "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
     }
-    return _measured(files, made_of | {"serving": serving | {"mirror": spec.mirror}}, data, full_report)
+    return _measured(files, made_of | {"serving": serving}, data, full_report)
 
 
 def refresh(
@@ -122,8 +122,7 @@ def refresh(
     kept = {name: files[name] for name in (KERAS, FLOAT32, INT8) if name in files}
     if not litert.has_features(files[serving["artifact"]]):
         kept, serving = _choose_files(load_keras(files[KERAS]), data)
-    mirror = bool(card["training_spec"].get("mirror", False))
-    return _measured(kept, {**card, "serving": serving | {"mirror": mirror}}, data, full_report, track)
+    return _measured(kept, {**card, "serving": serving}, data, full_report, track)
 
 
 def _measured(
@@ -133,7 +132,7 @@ def _measured(
     full: bool,
     track: Track = iter,
 ) -> Package:
-    served, more = fit(files[card["serving"]["artifact"]], data, card["serving"]["mirror"])
+    served, more = fit(files[card["serving"]["artifact"]], data)
     found = report(served, data.test, full=full, track=track)
     on_validation = served.answer(data.validation.images).logits
     measured = {

@@ -50,8 +50,7 @@ class TrainingSpec:
     (pixels) and erase (probability) are the augmentation; fraction the share of the training images to use; patience
     the epochs without a better validation loss after which training ends early (0: never). distill is the share of the
     loss that comes from a teacher's answers instead of the labels; precision that of convolutions in training (auto:
-    bfloat16 where the processor multiplies it); with mirror, the model answers with the mean of what it says of a
-    picture and of its mirror image, in twice the time.
+    bfloat16 where the processor multiplies it).
     """
 
     network: str = "resnet_small"
@@ -73,7 +72,6 @@ class TrainingSpec:
     fraction: float = 1.0
     patience: int = 0
     precision: str = "auto"
-    mirror: bool = False
     hyperparameters: Mapping[str, int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,9 +79,8 @@ class TrainingSpec:
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("precision", self.precision, PRECISIONS)
-        for name in ("flip", "mirror"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidSpec(name, "must be true or false.")
+        if not isinstance(self.flip, bool):
+            raise InvalidSpec("flip", "must be true or false.")
         for name, limits in LIMITS.items():
             _check_number(name, getattr(self, name), limits, whole=_TYPES[name] is int)
             # JSON's 1 is as good as 1.0, but Keras tells them apart.
