@@ -14,7 +14,7 @@ from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
 from api.schemas import LiveSchema, ProblemSchema, ReadySchema
 from ml.registry import PRODUCTION, DamagedVersion, UnknownModel
-from workers.queue import PREDICTIONS
+from workers.queue import BATCHES, PREDICTIONS, TRAINING, queue_length
 from workers.upkeep import alive
 
 blueprint = Blueprint("health", __name__, description="For load balancers and people who are worried.")
@@ -34,14 +34,26 @@ def live() -> Response:
 @blueprint.response(200, ReadySchema, description="All parts are well.")
 @responses.problems(blueprint)
 def ready() -> Response:
-    """Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which is not."""
+    """Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which is not.
+
+    `workers` and `queues` are for people: they say how much is at work, and never make it unready.
+    """
     checks = {
         "redis": _check(_redis), "prediction_worker": _check(_worker), "production_model": _check(_model),
     }  # fmt: skip
     wrong = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
     if wrong:
         return problem(503, "; ".join(wrong), kind="unready", headers={"Retry-After": "2"}, checks=checks)
-    return responses.json({"status": "ready", "checks": checks})
+    return responses.json({"status": "ready", "checks": checks, **_glance()})
+
+
+def _glance() -> dict[str, dict[str, int]]:
+    """What is at work and what waits; training does not count for being ready, but is worth knowing."""
+    redis = parts().redis
+    return {
+        "workers": {queue: alive(redis, queue) for queue in (PREDICTIONS, TRAINING)},
+        "queues": {queue: queue_length(redis, queue) for queue in (PREDICTIONS, BATCHES, TRAINING)},
+    }
 
 
 def _check(test: Callable[[], str]) -> str:

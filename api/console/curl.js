@@ -1,0 +1,34 @@
+// Shows the last request as a command that does the same in a terminal.
+import { announce } from "./dom.js";
+
+const panel = document.getElementById("curl");
+const code = panel.querySelector("code");
+
+panel.querySelector("button").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    announce("Copied.");
+  } catch { // not allowed on a page without TLS: select it instead, for the user's own Ctrl-C
+    getSelection().selectAllChildren(code);
+    announce("Selected; copy it with Control C.");
+  }
+});
+
+/** Show a request. `shown` is a shell word that stands for the body. */
+export function remember({ method, path, headers, body, shown }) {
+  code.textContent = command({ method, path, headers, body, shown });
+  panel.hidden = false;
+}
+
+/** A request in POSIX shell. */
+export function command({ method, path, headers, body, shown }) {
+  const words = [`curl ${quoted(location.origin + path)}`];
+  if (method !== "GET" && !(method === "POST" && (body || shown))) words[0] = `curl -X ${method} ${quoted(location.origin + path)}`;
+  for (const [name, value] of Object.entries(headers)) words.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (shown) words.push(shown);
+  else if (body) words.push(`-d ${quoted(body)}`);
+  return words.join(" \\\n  ");
+}
+
+/** A word of shell, in quotes where it needs them. */
+export const quoted = (text) => (/^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
