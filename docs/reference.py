@@ -5,23 +5,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+os.environ["COLUMNS"] = "100"  # for what argparse prints
 
+from ml.__main__ import main as ml_command  # noqa: E402
 from settings import MIB, Settings, variable  # noqa: E402
 
 ML_COMMANDS = ((), ("train",), ("evaluate",), ("predict",), ("networks",))
-_WIDTH = "100"
 _MADE = "This page is written by `make guide`"
 
 
@@ -189,13 +191,13 @@ def command_line() -> Iterator[str]:
     )  # fmt: skip
     for command in ML_COMMANDS:
         name = " ".join(("python -m ml", *command))
-        yield from (f"### {name}" if command else "### The commands", "", "```text", _help("ml", *command), "```", "")
+        yield from (f"### {name}" if command else "### The commands", "", "```text", _help(*command), "```", "")
 
 
-def _help(module: str, *arguments: str) -> str:
-    environ = {**os.environ, "COLUMNS": _WIDTH, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", module, *arguments, "--help"]
-    return subprocess.run(command, env=environ, cwd=ROOT, check=True, capture_output=True, text=True).stdout.rstrip()
+def _help(*arguments: str) -> str:
+    with redirect_stdout(io.StringIO()) as said, suppress(SystemExit):
+        ml_command([*arguments, "--help"])
+    return said.getvalue().rstrip()
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

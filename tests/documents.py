@@ -68,7 +68,8 @@ def blocks(name: str) -> list[Block]:
 def is_shown(shown: str, output: str) -> bool:
     """Whether the lines that are shown came out in this order, apart from white space and what differs by nature."""
     lines = ("".join(line.split()) for line in shown.splitlines())
-    return re.search(".*?".join(_pattern(line) for line in lines if line), "".join(output.split()), re.DOTALL) is not None
+    pattern = ".*?".join(_pattern(line) for line in lines if line)
+    return re.search(pattern, "".join(output.split()), re.DOTALL) is not None
 
 
 def _pattern(line: str) -> str:
