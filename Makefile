@@ -41,6 +41,10 @@ lint: $(VENV)/dev.done ## flake8, the dependency rule, types
 contract-test: $(VENV)/dev.done ## Let schemathesis try the running service, with every check
 	$(BIN)/schemathesis run --wait-for-schema 60 http://127.0.0.1:$${PORT:-8000}/openapi.json
 
+.PHONY: console-test
+console-test: $(VENV)/dev.done system-packages ## Use the console in a browser: desktop and phone, light and dark, without a mouse
+	$(BIN)/python -m pytest tests/e2e/test_console.py
+
 .PHONY: footprint
 footprint: ## Resident memory of each part of the running service
 	@ps -eo rss=,args= | awk '/[b]in\/granian|[b]in\/celery|[r]edis-server|[s]erve\.py/ { \

@@ -53,6 +53,13 @@ class Settings:
     training_workers: int = setting(1, "Training workers that `make run` starts, where training is installed.", least=0)
 
     max_body_bytes: int = setting(8 * MIB, "A larger request body is refused with 413.", least=1024)
+    max_batch_bytes: int = setting(
+        256 * MIB, "A larger file of pictures to classify is refused with 413; a ZIP may unpack to four times that.",
+        least=1024,
+    )  # fmt: skip
+    max_batch_items: int = setting(
+        100_000, "A file with more pictures to classify is refused with 422.", least=1, most=10_000_000
+    )
     max_dataset_bytes: int = setting(256 * MIB, "A larger upload of a data set is refused with 413.", least=1024)
     max_pixels: int = setting(24_000_000, "A picture with more pixels is refused before it is decoded.", least=784)
     max_wait: float = setting(30.0, "Longest time that `Prefer: wait` holds a request.", least=0)

@@ -20,6 +20,7 @@ from workers.aliases import RedisIndex
 from workers.announcements import Announcements
 from workers.app import connect, make_celery
 from workers.backlog import Backlog
+from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
@@ -73,6 +74,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         settings=settings,
         redis=redis,
         groups=groups,
+        batches=BatchStore.from_settings(redis, groups, settings),
         queue=PredictionQueue(
             groups, celery, announcements, batch_size=settings.batch_size, linger=settings.linger
         ),

@@ -4,50 +4,83 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import orjson
 from flask import Response, abort, request
 
-from api import responses
+from api import responses, uploads
 from api.blueprints import Blueprint
-from api.errors import problem
+from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
-from api.predictions import read_item, result
-from api.schemas import BatchPageSchema, BatchRequestSchema, BatchSchema, PageArgumentsSchema
-from ml.images import InvalidImage
+from api.predictions import item_of, read_item, result
+from api.schemas import (
+    EXAMPLE_IMAGE, BatchPageSchema, BatchRequestSchema, BatchSchema, BatchUploadSchema, PageArgumentsSchema,
+    ProblemSchema,
+)  # fmt: skip
+from ml.batch_files import Entry, Limits, read_entries
+from ml.dataset_files import read_idx_labels
+from ml.images import CLASS_NAMES, InvalidImage
 from workers import ids
-from workers.groups import Group, Item, Prediction, error
+from workers.batches import Batch, Draft
+from workers.groups import Item, Prediction, error
 from workers.jobs import JobState
+from workers.queue import send_slices
 
 blueprint = Blueprint("batches", __name__, description="Many pictures in one request.")
 _ID = responses.path_id("batch_id", "batch", "batch_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _JSONL = "application/jsonl"
-_CHUNK = 64  # items that are read from Redis at a time while results are streamed
-_COLUMNS = ("index", "status", "label", "class_id", "confidence", "is_fashion", "novelty", "error")
+_COLUMNS = (
+    "index", "status", "label", "class_id", "confidence", "is_fashion", "novelty", "error", "name", "expected",
+)  # fmt: skip
+_UNPACKING = 4  # the pictures of a ZIP may unpack to so many times the largest upload
+_FORMS = {
+    "application/json": {"schema": BatchRequestSchema, "example": {"images": [EXAMPLE_IMAGE]}},
+    "multipart/form-data": {
+        "schema": BatchUploadSchema, "example": {"file": "label,pixel1,…,pixel784\n4,0,…,0\n", "top_k": 1},
+    },
+}  # fmt: skip
+
+_LINES = 256  # of results that are sent together
+
+_one_upload = threading.Lock()
 
 
 @blueprint.post("/batches")
-@blueprint.doc(operationId="createBatch", parameters=[responses.PREFER], summary="Classify many pictures")
-@blueprint.arguments(BatchRequestSchema)
+@blueprint.doc(
+    operationId="createBatch", parameters=[responses.PREFER], summary="Classify many pictures",
+    requestBody={"required": True, "content": _FORMS},
+)  # fmt: skip
 @blueprint.response(202, BatchSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll `Location`.")
 @blueprint.alt_response(
     201, schema=BatchSchema, headers=responses.CREATED_HEADERS, success=True,
     description="Done within the time that `Prefer: wait` gave.",
 )  # fmt: skip
-@responses.problems(blueprint, 400, 413, 415, 422)
-def create_batch(body: dict[str, Any]) -> Response:
-    """Classify up to 1,024 pictures with one model version.
+@responses.problems(blueprint, 400, 422)
+@blueprint.alt_response(413, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The body is too large.")
+@blueprint.alt_response(
+    415, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The body is neither JSON nor a form with a file."
+)
+def create_batch() -> Response:
+    """Classify pictures with one model version: up to 1,024 in JSON, or a file of them in a form.
 
-    Pictures that cannot be read fail by themselves; the others are answered.
+    Pictures that cannot be read fail by themselves; the others are answered. A file is a CSV, an IDX file or a ZIP;
+    with labels in it, the result tells how many answers were right. It is refused as a whole only when it is none of
+    these, or too large.
     """
+    if request.mimetype == "multipart/form-data":
+        limit = parts().settings.max_batch_bytes
+        return uploads.answer(BatchUploadSchema(), limit, _one_upload, _store, _created)
+    if not request.is_json:
+        return problem(415, "The body must be JSON (Content-Type: application/json), or a form with a file "
+                            "(multipart/form-data).")  # fmt: skip
+    body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
     items = [_read(image, body) for image in body["images"]]
-    group = parts().queue.submit_batch(body["model"], items, body.get("metadata"))
-    location = f"/v1/batches/{ids.join(group.name)}"
-    return responses.created(
-        location, group.name, group, lambda: parts().groups.group(group.name), document, responses.backlog
-    )
+    return _created(Batch.of_group(parts().queue.submit_batch(body["model"], items, body.get("metadata"))))
 
 
 @blueprint.get("/batches/<batch_id>")
@@ -60,7 +93,7 @@ def create_batch(body: dict[str, Any]) -> Response:
 def get_batch(batch_id: str) -> Response:
     """The state of a batch: how many pictures are done, and how many failed."""
     name = _name(batch_id)
-    return responses.polled(name, lambda: parts().groups.group(name), document, responses.backlog)
+    return responses.polled(name, lambda: parts().batches.batch(name), document, _retry_after)
 
 
 @blueprint.get("/batches/<batch_id>/results")
@@ -77,15 +110,17 @@ def get_batch(batch_id: str) -> Response:
 def get_batch_results(batch_id: str) -> Response:
     """Each picture's answer in the order of the request: JSON lines, or CSV with `Accept: text/csv`.
 
-    A line is there for every picture from the start, with its own status; read again for what was not yet done.
+    A line is there for every picture from the start, with its own status; read again for what was not yet done. Lines
+    of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they have the `name`
+    of the entry of a ZIP, and what was `expected` where the picture came with a label.
     """
-    group = parts().groups.group(_name(batch_id))
-    if group is None:
+    batch = parts().batches.batch(_name(batch_id))
+    if batch is None:
         abort(404)
-    items = _items(group)
+    items = enumerate(parts().batches.items(batch))
     if request.accept_mimetypes.best_match([_JSONL, "text/csv"], _JSONL) == "text/csv":
-        return Response(_rows(items), mimetype="text/csv")
-    return Response((orjson.dumps(_line(item)) + b"\n" for item in items), mimetype=_JSONL)
+        return Response(_together(_rows(items)), mimetype="text/csv")
+    return Response(_together(orjson.dumps(_line(*item)) + b"\n" for item in items), mimetype=_JSONL)
 
 
 @blueprint.get("/batches")
@@ -95,8 +130,8 @@ def get_batch_results(batch_id: str) -> Response:
 @responses.problems(blueprint, 422)
 def list_batches(query: dict[str, Any]) -> Response:
     """Batches that are still kept, newest first."""
-    groups, next_cursor = parts().groups.groups("batch", query["cursor"], query["limit"])
-    return responses.page(map(document, groups), next_cursor)
+    batches, next_cursor = parts().batches.batches(query["cursor"], query["limit"])
+    return responses.page(map(document, batches), next_cursor)
 
 
 @blueprint.post("/batches/<batch_id>/cancel")
@@ -106,12 +141,12 @@ def list_batches(query: dict[str, Any]) -> Response:
 def cancel_batch(batch_id: str) -> Response:
     """Stop what has not begun. What is done already stays."""
     name = _name(batch_id)
-    group = parts().groups.group(name)
-    if group is not None and group.state.is_final:
-        return problem(409, f"The batch is {group.state} already; there is nothing to cancel.", kind="already-final")
-    if group is None or not parts().groups.cancel(name) or (group := parts().groups.group(name)) is None:
+    batch = parts().batches.batch(name)
+    if batch is not None and batch.state.is_final:
+        return problem(409, f"The batch is {batch.state} already; there is nothing to cancel.", kind="already-final")
+    if batch is None or not parts().batches.cancel(batch) or (batch := parts().batches.batch(name)) is None:
         abort(404)
-    return responses.json(document(group), 202)
+    return responses.json(document(batch), 202)
 
 
 @blueprint.delete("/batches/<batch_id>")
@@ -120,29 +155,49 @@ def cancel_batch(batch_id: str) -> Response:
 @responses.problems(blueprint, 404)
 def delete_batch(batch_id: str) -> Response:
     """Cancel what has not begun, and forget all pictures and results now."""
-    if not parts().groups.forget(_name(batch_id)):
+    if not parts().batches.forget(_name(batch_id)):
         abort(404)
     return Response(status=204)
 
 
-def document(group: Group) -> dict[str, Any]:
+def document(batch: Batch) -> dict[str, Any]:
     """A batch as clients see it."""
-    public, total, counts = ids.join(group.name), len(group.states), group.counts
+    public, total, counts = ids.join(batch.name), sum(batch.counts.values()), batch.counts
     done = sum(count for state, count in counts.items() if state.is_final)
-    shown: dict[str, Any] = {"id": public, "status": group.state.value, "model_version": group.version}
-    times = {"created_at": group.created, "started_at": group.started, "completed_at": group.ended,
-             "expires_at": group.ended and group.ended + group.ttl * 1_000_000}  # fmt: skip
+    shown: dict[str, Any] = {"id": public, "status": batch.state.value, "model_version": batch.version}
+    times = {"created_at": batch.created, "started_at": batch.started, "completed_at": batch.ended,
+             "expires_at": batch.ended and batch.ended + batch.ttl * 1_000_000}  # fmt: skip
     shown |= {name: responses.timestamp(moment) for name, moment in times.items() if moment is not None}
-    if group.metadata is not None:
-        shown["metadata"] = group.metadata
+    if batch.metadata is not None:
+        shown["metadata"] = batch.metadata
     shown["counts"] = {"total": total, **{state.value: count for state, count in counts.items()}}
     shown["progress"] = {"done": done, "total": total, "fraction": round(done / total, 4)}
-    if group.state is JobState.SUCCEEDED:
+    if batch.state is JobState.SUCCEEDED:
         shown["result"] = {
             "succeeded": counts[JobState.SUCCEEDED], "failed": counts[JobState.FAILED],
-            "results_url": f"/v1/batches/{public}/results",
+            "results_url": f"/v1/batches/{public}/results", **_judgement(batch),
         }  # fmt: skip
     return shown
+
+
+def _judgement(batch: Batch) -> dict[str, Any]:
+    if batch.confusion is None:
+        return {}
+    judged = sum(map(sum, batch.confusion))
+    right = sum(row[label] for label, row in enumerate(batch.confusion))
+    accuracy = {"accuracy": round(right / judged, 6)} if judged else {}
+    return {"judged": judged, **accuracy, "confusion_matrix": batch.confusion}
+
+
+def _created(batch: Batch) -> Response:
+    location = f"/v1/batches/{ids.join(batch.name)}"
+    return responses.created(
+        location, batch.name, batch, lambda: parts().batches.batch(batch.name), document, _retry_after
+    )
+
+
+def _retry_after(batch: Batch) -> int:
+    return parts().backlog.retry_after(bulk=batch.parts > 0)
 
 
 def _read(image: str, body: dict[str, Any]) -> Item:
@@ -152,6 +207,36 @@ def _read(image: str, body: dict[str, Any]) -> Item:
         return Item({"top_k": body["top_k"]}, error=error(invalid.code, str(invalid)))
 
 
+def _store(form: dict[str, Any]) -> Batch:
+    """The batch of an uploaded file. Raises ValidationError, UnknownModel, QueueFull."""
+    settings = parts().settings
+    limits = Limits(settings.max_batch_items, settings.max_pixels, _UNPACKING * settings.max_batch_bytes)
+    labels = None
+    if "labels" in form:
+        labels = uploads.part(form, "labels", partial(read_idx_labels, max_items=limits.items))
+    with parts().batches.draft(form["model"]) as draft:
+        uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
+        batch, slices = draft.submit(form.get("metadata"))
+    send_slices(parts().celery, slices)
+    return batch
+
+
+def _fill(draft: Draft, entries: Iterator[Entry], top_k: int) -> None:
+    while items := [_entry_item(entry, top_k) for entry in islice(entries, ids.GROUP_LIMIT)]:
+        draft.add(items)
+
+
+def _entry_item(entry: Entry, top_k: int) -> Item:
+    doc: dict[str, Any] = {"top_k": top_k}
+    if entry.name is not None:
+        doc["name"] = entry.name
+    if entry.label is not None:
+        doc["expected_class_id"] = entry.label
+    if isinstance(entry.picture, InvalidImage):
+        return Item(doc, error=error(entry.picture.code, str(entry.picture)))
+    return item_of(entry.picture, doc)
+
+
 def _name(batch_id: str) -> str:
     found = ids.split("batch", batch_id)
     if found is None or found[1]:
@@ -159,18 +244,14 @@ def _name(batch_id: str) -> str:
     return found[0]
 
 
-def _items(group: Group) -> Iterator[Prediction]:
-    groups = parts().groups  # looked up now: the application's context is over when the body is streamed
-    count = len(group.states)
-    return (
-        item
-        for start in range(0, count, _CHUNK)
-        for item in groups.items(group, range(start, min(start + _CHUNK, count)))
-    )
+def _together(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """A few lines at a time: to hand on each by itself takes longer than to make it."""
+    while block := b"".join(islice(lines, _LINES)):
+        yield block
 
 
-def _line(item: Prediction) -> dict[str, Any]:
-    line: dict[str, Any] = {"index": item.place, "status": item.state.value}
+def _line(index: int, item: Prediction) -> dict[str, Any]:
+    line: dict[str, Any] = {"index": index, "status": item.state.value, **_said(item)}
     if item.result is not None:
         line["result"] = result(item)
     if item.error is not None:
@@ -178,15 +259,23 @@ def _line(item: Prediction) -> dict[str, Any]:
     return line
 
 
-def _rows(items: Iterator[Prediction]) -> Iterator[str]:
+def _said(item: Prediction) -> dict[str, Any]:
+    """What the file said of a picture: the name of its entry, its label."""
+    said: dict[str, Any] = {name: item.doc[name] for name in ("name", "expected_class_id") if name in item.doc}
+    if "expected_class_id" in said:
+        said["expected"] = CLASS_NAMES[said["expected_class_id"]]
+    return said
+
+
+def _rows(items: Iterator[tuple[int, Prediction]]) -> Iterator[bytes]:
     yield _row(_COLUMNS)
-    for item in items:
-        answer = result(item) if item.result is not None else {}
-        detail = item.error["detail"] if item.error else ""
-        yield _row((item.place, item.state.value, *(answer.get(name, "") for name in _COLUMNS[2:-1]), detail))
+    for index, item in items:
+        answer = {**(result(item) if item.result is not None else {}), **_said(item)}
+        answer |= {"index": index, "status": item.state.value, "error": item.error["detail"] if item.error else ""}
+        yield _row(tuple(answer.get(name, "") for name in _COLUMNS))
 
 
-def _row(values: tuple[Any, ...]) -> str:
+def _row(values: tuple[Any, ...]) -> bytes:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue()
+    return line.getvalue().encode()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 from flask import Response, abort, request
 from marshmallow import ValidationError
-from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from api import responses
+from api import responses, uploads
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
@@ -30,11 +27,7 @@ blueprint = Blueprint("datasets", __name__, description="Labelled pictures to tr
 _ID = responses.path_id("dataset_id", "data set", "ds_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _UNPACKING = 4  # the pictures of a ZIP may unpack to so many times the largest upload
 
-# Uploads are read one at a time, so that a process needs the memory and the processor time of one.
 _one_upload = threading.Lock()
-
-
-T = TypeVar("T")
 
 
 @blueprint.post("/datasets")
@@ -58,20 +51,13 @@ def create_dataset() -> Response:
     pictures of each class that the network is to learn.
     """
     settings = parts().settings
-    request.max_content_length = settings.max_dataset_bytes
     if request.mimetype != "multipart/form-data":
         return problem(415, "The body must be a form with files. Send it with Content-Type: multipart/form-data.")
-    try:
-        return _create(settings)
-    except RequestEntityTooLarge:
-        detail = f"The upload is larger than {settings.max_dataset_bytes} bytes, or one of its text fields than 500000."
-        return problem(413, f"{detail} Send fewer pictures at once, or an IDX pair packed with gzip.")
-    except ValidationError as invalid:
-        return problem(422, errors=[
-            {"pointer": f"#/{name}", "detail": text}
-            for name, texts in invalid.normalized_messages().items()  # type: ignore[no-untyped-call]
-            for text in texts
-        ])  # fmt: skip
+    return uploads.answer(
+        DatasetUploadSchema(), settings.max_dataset_bytes, _one_upload,
+        lambda form: _store(_read(form, settings), form),
+        lambda sheet: responses.json(sheet, 201, {"Location": f"/v1/datasets/{sheet['id']}"}),
+    )  # fmt: skip
 
 
 @blueprint.get("/datasets")
@@ -113,52 +99,19 @@ def delete_dataset(dataset_id: str) -> Response:
     return Response(status=204)
 
 
-def _create(settings: Settings) -> Response:
-    form = _form()
-    wait = responses.hold(settings.max_wait)
-    try:
-        if not _one_upload.acquire(timeout=wait):
-            return problem(503, "Another data set is being read. Try again after the time in Retry-After.", kind="busy",
-                           headers={"Retry-After": "30"})  # fmt: skip
-        try:
-            return _stored(_read(form, settings), form)
-        finally:
-            _one_upload.release()
-    finally:
-        responses.release(wait)
-
-
-def _form() -> dict[str, Any]:
-    """The fields of the upload. Raises ValidationError, RequestEntityTooLarge."""
-    fields = [*request.form.items(multi=True), *request.files.items(multi=True)]
-    names = [name for name, _ in fields]
-    if twice := {name: ["Send this field once."] for name in names if names.count(name) > 1}:
-        raise ValidationError(twice)
-    found: dict[str, Any] = DatasetUploadSchema().load(dict(fields))
-    return found
-
-
 def _read(form: dict[str, Any], settings: Settings) -> Dataset:
     """The data set in an upload. Raises ValidationError."""
     limit = settings.max_dataset_bytes // PIXELS
     if "file" in form:
-        return Dataset(*_part(form, "file", lambda source: _read_file(source, limit, settings)))
-    images = _part(form, "images", lambda source: dataset_files.read_idx_images(source, limit))
-    labels = _part(form, "labels", lambda source: dataset_files.read_idx_labels(source, limit))
+        return Dataset(*uploads.part(form, "file", lambda source: _read_file(source, limit, settings)))
+    images = uploads.part(form, "images", lambda source: dataset_files.read_idx_images(source, limit))
+    labels = uploads.part(form, "labels", lambda source: dataset_files.read_idx_labels(source, limit))
     if not len(images):
         raise ValidationError("There are no pictures in the file.", "images")
     try:
         return Dataset(images, labels)
     except DatasetError as invalid:
         raise ValidationError(str(invalid), "labels") from invalid
-
-
-def _part(form: dict[str, Any], name: str, read: Callable[[IO[bytes]], T]) -> T:
-    upload: FileStorage = form[name]
-    try:
-        return read(upload.stream)
-    except DatasetError as invalid:
-        raise ValidationError(str(invalid), name) from invalid
 
 
 def _read_file(source: IO[bytes], limit: int, settings: Settings) -> tuple[Any, Any]:
@@ -175,14 +128,14 @@ def _read_file(source: IO[bytes], limit: int, settings: Settings) -> tuple[Any, 
     return images, labels
 
 
-def _stored(data: Dataset, form: dict[str, Any]) -> Response:
+def _store(data: Dataset, form: dict[str, Any]) -> Sheet:
     name = ids.join(ids.new_group("ds"))
     counts = np.bincount(data.labels, minlength=len(CLASS_NAMES)).tolist()
     sheet: Sheet = {"id": name, "created_at": responses.timestamp(time.time_ns() // 1000)}
     sheet |= {field: form[field] for field in ("name", "description") if field in form}
     sheet |= {"items": len(data), "classes": dict(zip(CLASS_NAMES, counts, strict=True)), "sha256": data.digest}
     parts().datasets.put(name, data, sheet)
-    return responses.json(sheet, 201, {"Location": f"/v1/datasets/{name}"})
+    return sheet
 
 
 def _user(dataset: str) -> str | None:

@@ -42,9 +42,10 @@ def ready() -> Response:
         "redis": _check(_redis), "prediction_worker": _check(_worker), "production_model": _check(_model),
     }  # fmt: skip
     wrong = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
+    glance = _glance() if checks["redis"] == "ok" else {}
     if wrong:
-        return problem(503, "; ".join(wrong), kind="unready", headers={"Retry-After": "2"}, checks=checks)
-    return responses.json({"status": "ready", "checks": checks, **_glance()})
+        return problem(503, "; ".join(wrong), kind="unready", headers={"Retry-After": "2"}, checks=checks, **glance)
+    return responses.json({"status": "ready", "checks": checks, **glance})
 
 
 def _glance() -> dict[str, dict[str, int]]:

@@ -13,6 +13,7 @@ from ml.registry import Registry
 from settings import Settings
 from workers.announcements import Announcements
 from workers.backlog import Backlog
+from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
@@ -27,6 +28,7 @@ class Parts:
     settings: Settings
     redis: Redis
     groups: Groups
+    batches: BatchStore
     queue: PredictionQueue
     announcements: Announcements
     backlog: Backlog

@@ -16,7 +16,7 @@ from api import responses
 from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
-from ml.images import CLASS_NAMES, InvalidImage, read_image, render_preview
+from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image, render_preview
 from workers import ids
 from workers.groups import Item, Prediction
 from workers.jobs import JobState
@@ -107,13 +107,14 @@ def read_item(image: str, body: dict[str, Any]) -> Item:
     """A picture as text, made ready for the queue. Raises InvalidImage."""
     started = time.perf_counter()
     contract = read_image(_decode(image), parts().settings.max_pixels)
-    doc = {
-        "top_k": body["top_k"],
-        "metadata": body.get("metadata"),
-        "warnings": [{"code": w.code, "detail": w.detail} for w in contract.warnings],
-        "decode_ms": round((time.perf_counter() - started) * 1e3, 3),
-    }
-    return Item(doc, contract.pixels)
+    decode_ms = round((time.perf_counter() - started) * 1e3, 3)
+    return item_of(contract, {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms})
+
+
+def item_of(contract: ContractImage, doc: dict[str, Any]) -> Item:
+    """A picture that was read, ready for the queue with what comes with it."""
+    warnings = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
+    return Item({**doc, "warnings": warnings}, contract.pixels)
 
 
 def document(prediction: Prediction) -> dict[str, Any]:
@@ -132,14 +133,14 @@ def document(prediction: Prediction) -> dict[str, Any]:
 
 
 def result(prediction: Prediction) -> dict[str, Any]:
-    """What the model says, as clients see it."""
-    assert prediction.result is not None and prediction.pixels is not None
+    """What the model says, as clients see it; with a preview as long as the picture is there."""
+    assert prediction.result is not None
     probabilities = prediction.result["probabilities"]
     order = np.argsort(-probabilities, kind="stable")[: prediction.doc["top_k"]].tolist()
     ranked = [
         {"label": CLASS_NAMES[i], "class_id": i, "probability": round(float(probabilities[i]), 6)} for i in order
     ]
-    return {
+    shown = {
         "label": ranked[0]["label"],
         "class_id": ranked[0]["class_id"],
         "confidence": ranked[0]["probability"],
@@ -147,8 +148,10 @@ def result(prediction: Prediction) -> dict[str, Any]:
         "is_fashion": bool(prediction.result["is_fashion"]),
         "novelty": round(float(prediction.result["novelty"]), 6),
         "warnings": prediction.doc["warnings"],
-        "preview": "data:image/png;base64," + b64encode(render_preview(prediction.pixels)).decode(),
     }
+    if prediction.pixels is not None:
+        shown["preview"] = "data:image/png;base64," + b64encode(render_preview(prediction.pixels)).decode()
+    return shown
 
 
 def _decode(text: str) -> bytes:

@@ -16,10 +16,11 @@ from werkzeug.http import parse_list_header
 from api.errors import PROBLEM_JSON
 from api.parts import parts
 from api.schemas import ProblemSchema
-from workers.groups import Group, Prediction
+from workers.batches import Batch
+from workers.groups import Prediction
 from workers.jobs import Job
 
-Record = TypeVar("Record", Prediction, Group, Job)
+Record = TypeVar("Record", Prediction, Batch, Job)
 View = TypeVar("View", bound=Callable[..., Any])
 
 _RETRY_AFTER = {"description": "Seconds after which asking again is worth it.", "schema": {"type": "integer"}}

@@ -6,6 +6,7 @@ from base64 import b64encode
 from importlib.resources import files
 from typing import Any
 
+import orjson
 from flask_smorest.fields import Upload
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
@@ -94,8 +95,8 @@ _MODEL = "An alias or a version id. It is resolved when the request is accepted 
 _TOP_K = "How many of the most probable classes to list."
 
 
-def _metadata_field() -> fields.Field[Any]:
-    return fields.Dict(
+def _metadata_field(kind: type[fields.Dict] = fields.Dict) -> fields.Field[Any]:
+    return kind(
         keys=fields.String(), values=fields.String(validate=validate.Length(max=500)), validate=validate.Length(max=50),
         metadata={
             "description": "Up to 50 values of your own, each a string of at most 500 characters, handed back as they are.",
@@ -128,6 +129,40 @@ class BatchRequestSchema(Schema):
     model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
     top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
     metadata = _metadata_field()
+
+
+def _file(description: str, **options: Any) -> Upload:
+    def check(value: Any) -> None:
+        if isinstance(value, str):
+            raise ValidationError("Send it as a file: this part of the form has no file name.")
+
+    return Upload(validate=check, metadata={"description": description}, **options)
+
+
+class _JsonDict(fields.Dict):
+    """An object, which a form carries as text."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                raise ValidationError('Send a JSON object of strings, such as {"sku": "A-17"}.') from None
+        return super()._deserialize(value, *arguments, **options)  # type: ignore[no-untyped-call]
+
+
+class BatchUploadSchema(Schema):
+    """A file of pictures to classify with one model version."""
+
+    file = _file(
+        "A CSV with a row a picture, of 784 pixels (0 to 255, 0 is background) or a label (0 to 9) and 784 pixels, a header is allowed; "
+        "an IDX file of 28x28 images, gzipped or not; or a ZIP of picture files, each as in a prediction. Entries of a ZIP in "
+        "folders named by class (`Coat`, `t-shirt-top`) or by label (`4`) are expected to be of it.", required=True,
+    )
+    labels = _file("The labels of an IDX file, as IDX, gzipped or not.")
+    model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
+    top_k = _integer(_TOP_K, 10, strict=False, load_default=10, validate=validate.Range(1, 10))
+    metadata = _metadata_field(_JsonDict)
 
 
 class PageArgumentsSchema(Schema):
@@ -229,11 +264,16 @@ class ProgressSchema(AnswerSchema):
 
 
 class BatchResultSchema(AnswerSchema):
-    """What came out of a batch."""
+    """What came out of a batch. Where labels came along, how many of the answers were right."""
 
     succeeded = _integer("Pictures that were answered.", 1023, required=True)
     failed = _integer("Pictures that were not.", 1, required=True)
     results_url = _string("Where each answer is.", "/v1/batches/batch_01J/results", required=True)
+    judged = _integer("Answers that came with a label; what failed is not among them. There when labels came along.", 1000)
+    accuracy = _number("Share of those that were right. There when any were judged.", 0.943)
+    confusion_matrix = fields.List(fields.List(fields.Integer()), metadata={
+        "description": "10 x 10: how often a picture of the class of the row was answered with the class of the column. There when labels came along.",
+        "example": [[100 if column == row else 0 for column in range(10)] for row in range(10)]})
 
 
 class BatchSchema(EnvelopeSchema):
@@ -251,12 +291,21 @@ class BatchPageSchema(AnswerSchema):
     next_cursor = _string("There is more: ask again with this as `cursor`.")
 
 
+class BatchItemResultSchema(PredictionResultSchema):
+    """What the model says about a picture of a batch."""
+
+    preview = _string("The 28x28 picture that the model saw, a PNG as `data:` URI. Batches from files have none.", "data:image/png;base64,iVBORw0KGgo=")
+
+
 class BatchItemSchema(AnswerSchema):
     """One line of a batch's results."""
 
-    index = _integer("The picture's place in the request, from 0.", 0, required=True)
+    index = _integer("The picture's place in the request or the file, from 0. Headers, blank lines and folders do not count.", 0, required=True)
     status = _string(STATES, "succeeded", required=True)
-    result = _nested(PredictionResultSchema, "There when it succeeded.")
+    name = _string("The name of the entry of a ZIP file.", "Coat/17.png")
+    expected = _string("The class that the picture came labelled with.", "Coat")
+    expected_class_id = _integer("Its number.", 4)
+    result = _nested(BatchItemResultSchema, "There when it succeeded.")
     error = _nested(ErrorSchema, "There when it failed.")
 
 
@@ -572,14 +621,6 @@ class MovePageSchema(AnswerSchema):
     """The moves of an alias, newest first."""
 
     items = _many(MoveSchema, "The moves.", required=True)
-
-
-def _file(description: str) -> Upload:
-    def check(value: Any) -> None:
-        if isinstance(value, str):
-            raise ValidationError("Send it as a file: this part of the form has no file name.")
-
-    return Upload(validate=check, metadata={"description": description})
 
 
 class DatasetUploadSchema(Schema):

@@ -38,7 +38,7 @@ MAX_PIXELS_TOGETHER: Final = 40_000_000_000
 _ZIP_ENTRY = b"PK\1\2"  # with which each entry of the directory starts
 _BLOCK = 1024 * 1024
 # The longest line of a CSV file; 785 numbers with all the digits that anybody writes take a quarter of it.
-_LONGEST_LINE = 64 * 1024
+LONGEST_LINE = 64 * 1024
 
 
 class DatasetError(ValueError):
@@ -127,7 +127,7 @@ def read_csv_file(source: IO[bytes], max_items: int = MAX_ITEMS) -> tuple[Images
     """`read_csv` of a binary file, in UTF-8, whose lines may be of any length. Raises DatasetError as it does."""
     text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="replace", newline="")
     try:
-        return read_csv(iter(lambda: text.readline(_LONGEST_LINE), ""), max_items)
+        return read_csv(iter(lambda: text.readline(LONGEST_LINE), ""), max_items)
     finally:
         text.detach()  # or it would close what the caller opened
 
@@ -138,6 +138,27 @@ def read_csv(lines: Iterable[str], max_items: int = MAX_ITEMS) -> tuple[Images, 
     A first line that is no numbers is a header. Raises DatasetError that names row and column, counted from 1 with the
     header as row 1.
     """
+    columns, chunks = csv_chunks(lines)
+    images, labels = [], []
+    count = 0
+    for number, rows in chunks:
+        values = parse_rows(rows, number, columns)
+        images.append(values[:, -PIXELS:])
+        labels.append(values[:, 0])
+        count += len(rows)
+        if count > max_items:
+            raise DatasetError(f"The CSV file has more than {max_items:,} rows.")
+    if not sum(map(len, labels)):
+        raise DatasetError("The CSV file has a header but no rows.")
+    together = np.concatenate(images).reshape(-1, SIDE, SIDE)
+    return together, np.concatenate(labels) if columns > PIXELS else None
+
+
+def csv_chunks(lines: Iterable[str]) -> tuple[int, Iterator[tuple[int, list[str]]]]:
+    """How many columns a CSV file has, 784 or 785, and its rows: a few at a time, with the number of their first.
+
+    A header is left out, but counted. Raises DatasetError.
+    """
     rows: Iterator[str] = (line.rstrip("\r\n") for line in lines)
     first = next(rows, None)
     if first is None:
@@ -145,23 +166,16 @@ def read_csv(lines: Iterable[str], max_items: int = MAX_ITEMS) -> tuple[Images, 
     columns = first.count(",") + 1
     if columns not in (PIXELS, PIXELS + 1):
         raise DatasetError(f"Row 1 has {columns} columns; expected {PIXELS} pixels, or a label and {PIXELS} pixels.")
-    header = not any(_is_number(cell) for cell in first.lstrip("\ufeff").split(","))
-    number = first_number = 2 if header else 1
-    if not header:
-        rows = itertools.chain([first.lstrip("\ufeff")], rows)
-    images, labels = [], []
+    first = first.lstrip("\ufeff")
+    header = not any(_is_number(cell) for cell in first.split(","))
+    return columns, _chunks(rows, 2) if header else _chunks(itertools.chain([first], rows), 1)
+
+
+def _chunks(rows: Iterator[str], number: int) -> Iterator[tuple[int, list[str]]]:
     # Few rows at a time: a web process that reads a long file has to answer others in between.
     while chunk := list(itertools.islice(rows, 250)):
-        values = _parse_rows(chunk, number, columns)
-        images.append(values[:, -PIXELS:])
-        labels.append(values[:, 0])
+        yield number, chunk
         number += len(chunk)
-        if number - first_number > max_items:
-            raise DatasetError(f"The CSV file has more than {max_items:,} rows.")
-    if not sum(map(len, labels)):
-        raise DatasetError("The CSV file has a header but no rows.")
-    together = np.concatenate(images).reshape(-1, SIDE, SIDE)
-    return together, np.concatenate(labels) if columns > PIXELS else None
 
 
 def _is_number(cell: str) -> bool:
@@ -172,7 +186,8 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell  # 1_0 is ten in Python only
 
 
-def _parse_rows(rows: list[str], first_number: int, columns: int) -> NDArray[np.uint8]:
+def parse_rows(rows: list[str], first_number: int, columns: int) -> NDArray[np.uint8]:
+    """uint8 [rows that are not blank, columns]. Raises DatasetError that names row and column."""
     try:
         # comments=None: a "#" is an error, not the end of a row.
         values = np.loadtxt(rows, delimiter=",", dtype=np.int16, ndmin=2, comments=None)
@@ -182,11 +197,12 @@ def _parse_rows(rows: list[str], first_number: int, columns: int) -> NDArray[np.
     except ValueError:
         pass
     # Slower, cell by cell: it finds the place that is wrong, and lets blank lines and "12.0" pass.
-    parsed = [_parse_row(row, number, columns) for number, row in enumerate(rows, first_number) if row.strip()]
+    parsed = [parse_row(row, number, columns) for number, row in enumerate(rows, first_number) if row.strip()]
     return np.array(parsed, np.uint8).reshape(-1, columns)
 
 
-def _parse_row(row: str, number: int, columns: int) -> list[int]:
+def parse_row(row: str, number: int, columns: int) -> list[int]:
+    """The numbers of a row. Raises DatasetError that names row and column."""
     cells = row.split(",")
     if len(cells) != columns:
         raise DatasetError(f"Row {number} has {len(cells)} columns; the first row has {columns}.")
@@ -214,18 +230,22 @@ def read_zip(
     A picture may have `max_pixels`, and fewer the more there are: MAX_PIXELS_TOGETHER shared by all. Unpacked, the
     pictures may have `max_bytes` together.
     """
-    _check_directory(source)
-    try:
-        archive = zipfile.ZipFile(source)
-    except _DAMAGED as error:
-        raise DatasetError(f"The ZIP file is damaged or of an unknown kind: {error}.") from error
-    with archive:
-        entries = [entry for entry in archive.infolist() if _is_picture(entry)]
+    with open_zip(source) as archive:
+        entries = [entry for entry in archive.infolist() if is_picture(entry)]
         if not 0 < len(entries) <= max_items:
             raise DatasetError(f"The ZIP file holds {len(entries):,} pictures; expected 1 to {max_items:,}.")
         labels = np.array([_label_of(entry.filename) for entry in entries], np.uint8)
         each = min(max_pixels, MAX_PIXELS_TOGETHER // len(entries))
         return _read_pictures(archive, entries, each, max_bytes), labels
+
+
+def open_zip(source: IO[bytes]) -> zipfile.ZipFile:
+    """An archive that does not take more memory to open than it should. Raises DatasetError."""
+    _check_directory(source)
+    try:
+        return zipfile.ZipFile(source)
+    except _DAMAGED as error:
+        raise DatasetError(f"The ZIP file is damaged or of an unknown kind: {error}.") from error
 
 
 def _check_directory(source: IO[bytes]) -> None:
@@ -239,7 +259,8 @@ def _check_directory(source: IO[bytes]) -> None:
     source.seek(0)
 
 
-def _is_picture(entry: zipfile.ZipInfo) -> bool:
+def is_picture(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry is meant as a picture: no folder, and nothing that systems put into archives by themselves."""
     parts = _path(entry.filename).parts
     if not parts or entry.filename.endswith("/"):
         return False
@@ -251,13 +272,18 @@ def _path(filename: str) -> PurePosixPath:
     return PurePosixPath(filename.replace("\\", "/"))  # as some programs for Windows separate folders
 
 
+def folder_label(filename: str) -> int | None:
+    """The label that the folder of an entry names, by class or by number; nothing where it names none."""
+    return _LABELS.get(_folder_name(_path(filename).parent.name))
+
+
 def _label_of(filename: str) -> int:
-    folder = _path(filename).parent.name
-    label = _LABELS.get(_folder_name(folder))
+    label = folder_label(filename)
     if label is None:
+        folder = _path(filename).parent.name
         known = ", ".join(map(_folder_name, CLASS_NAMES))
         raise DatasetError(
-            f"{_shown(filename)}: its folder {_shown(folder)!r} is no class; use {known}, or 0 to {CLASSES - 1}."
+            f"{shown(filename)}: its folder {shown(folder)!r} is no class; use {known}, or 0 to {CLASSES - 1}."
         )
     return label
 
@@ -275,31 +301,32 @@ def _read_pictures(
     pixels = np.empty((len(entries), PIXELS), np.uint8)
     read = 0
     for place, entry in enumerate(entries):
-        data = _unzipped(archive, entry)
+        data = unzipped(archive, entry)
         read += len(data)
         if read > max_bytes:
             raise DatasetError(f"The pictures in the ZIP file have more than {max_bytes:,} bytes. Send smaller ones.")
         try:
             pixels[place] = np.frombuffer(read_image(data, max_pixels).pixels, np.uint8)
         except InvalidImage as error:
-            raise DatasetError(f"{_shown(entry.filename)}: {error}") from error
+            raise DatasetError(f"{shown(entry.filename)}: {error}") from error
     return pixels.reshape(-1, SIDE, SIDE)
 
 
-def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The bytes of an entry, at most MAX_PICTURE_BYTES. Raises DatasetError."""
     # The other methods can be asked to take gigabytes of memory, and nobody's pictures need them.
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DatasetError(f"{_shown(entry.filename)}: its compression is unusual. Pack it with deflate, or without.")
+        raise DatasetError(f"{shown(entry.filename)}: its compression is unusual. Pack it with deflate, or without.")
     try:
         with archive.open(entry) as picture:
             data = picture.read(MAX_PICTURE_BYTES + 1)
     except _DAMAGED as error:
-        raise DatasetError(f"{_shown(entry.filename)} is damaged or encrypted: {error}.") from error
+        raise DatasetError(f"{shown(entry.filename)} is damaged or encrypted: {error}.") from error
     if len(data) > MAX_PICTURE_BYTES:
-        raise DatasetError(f"{_shown(entry.filename)} is larger than {MAX_PICTURE_BYTES:,} bytes.")
+        raise DatasetError(f"{shown(entry.filename)} is larger than {MAX_PICTURE_BYTES:,} bytes.")
     return data
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name as far as it fits into a message."""
     return name if len(name) <= 200 else f"{name[:200]}…"

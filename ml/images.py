@@ -14,7 +14,9 @@ from PIL import Image
 from ml.garments import SIDE, ImageWarning, find_garment
 from ml.image_files import InvalidImage, Picture, Pixels, decode
 
-__all__ = ["CLASS_NAMES", "ContractImage", "ImageWarning", "InvalidImage", "read_image", "render_preview"]
+__all__ = [
+    "CLASS_NAMES", "ContractImage", "ImageWarning", "InvalidImage", "contract_image", "read_image", "render_preview",
+]
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -47,6 +49,11 @@ def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
             garment, warnings = find_garment(picture.pixels, picture.alpha)
             return ContractImage(garment.tobytes(), warnings)
         pixels = gray.tobytes()
+    return contract_image(pixels)
+
+
+def contract_image(pixels: bytes) -> ContractImage:
+    """784 pixels that are taken as they are, with what to warn about."""
     return ContractImage(pixels, _doubts(pixels))
 
 

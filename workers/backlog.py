@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from workers.groups import DRAIN_WINDOW, QUEUED
+from workers.groups import BULK, DRAIN_WINDOW, QUEUED
 
 _LONGEST = 60
 _WINDOWS = 6  # half a minute of full counters, besides the one that is being filled
@@ -22,27 +22,31 @@ class Backlog:
         self._redis = redis
         self._measured = 0.0
         self._rate = 0.0
-        self._queued = 0
+        self._queued = self._bulk = 0
 
-    def retry_after(self) -> int:
-        """Seconds until what waits now should be done: what is queued over what was answered a second of late."""
+    def retry_after(self, bulk: bool = False) -> int:
+        """Seconds until what waits now should be done: what is queued over what was answered a second of late.
+
+        `bulk` counts what waits in batches from files too; single predictions do not wait for those.
+        """
         now = time.monotonic()
         if now - self._measured > 1:
             self._measured = now
             with suppress(RedisError):  # an answer is not worth losing over its Retry-After
                 self._measure()
-        if self._queued <= max(1, self._rate):
+        waiting = self._queued + (self._bulk if bulk else 0)
+        if waiting <= max(1, self._rate):
             return 1
-        return min(_LONGEST, math.ceil(self._queued / self._rate)) if self._rate else 5
+        return min(_LONGEST, math.ceil(waiting / self._rate)) if self._rate else 5
 
     def _measure(self) -> None:
         window = int(time.time()) // DRAIN_WINDOW
         names = [f"hemline:drained:{window - i}" for i in range(_WINDOWS + 1)]
-        queued, current, *full = (int(n or 0) for n in _read(self._redis, [QUEUED, *names]))
+        queued, bulk, current, *full = (int(n or 0) for n in _read(self._redis, [QUEUED, BULK, *names]))
         busy = [count for count in full if count]
         # Windows in which nothing was asked say nothing about speed.
         self._rate = max(current, sum(busy) / len(busy) if busy else 0) / DRAIN_WINDOW
-        self._queued = queued
+        self._queued, self._bulk = queued, bulk
 
 
 def _read(redis: Redis, names: list[str]) -> list[Any]:

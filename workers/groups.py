@@ -4,13 +4,15 @@ A group pins one model version. It keeps a letter of state for each of its items
 them (`d`) and what came out (`r`). It is cut into slices: one Celery message and one inference batch each. Everything
 that changes a record is one of the scripts in `lua/`, so no state is ever half written and a final one never changes.
 Times are microseconds of Redis' own clock: machines need not agree on theirs.
+
+A group may be a part of a batch (`workers.batches`). The same scripts then count in its header what they change.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, NamedTuple, Self
 
@@ -23,7 +25,8 @@ from workers import ids
 from workers.jobs import JobState
 
 DONE_CHANNEL = "hemline:done"
-QUEUED, _PENDING, _FULL = "hemline:queued", "hemline:pending", "hemline:full"
+QUEUED, PENDING, FULL = "hemline:queued", "hemline:pending", "hemline:full"
+BULK = "hemline:bulk"  # how many pictures wait in batches of several parts
 ALIASES, VERSIONS = "hemline:aliases", "hemline:versions"
 DRAIN_WINDOW = 5  # seconds that one counter of finished predictions covers
 # A filtered page looks at this many groups at most, then hands out a cursor to go on from.
@@ -35,7 +38,7 @@ RESULT = np.dtype([
 ])  # fmt: skip
 
 _FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "metadata")
-_STATES = {
+STATES = {
     "q": JobState.QUEUED, "r": JobState.RUNNING, "s": JobState.SUCCEEDED, "f": JobState.FAILED, "c": JobState.CANCELED,
 }
 
@@ -85,7 +88,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A slice that a worker holds the lease of: the open places and their pixels."""
+    """A slice that a worker holds the lease of: the open places and their pixels.
+
+    `ready` are slices that nobody has asked for yet: those of the batch's next part, which may be sent from now on.
+    """
 
     attempt: int
     version: str
@@ -93,6 +99,7 @@ class Taken:
     now: int
     places: list[int]
     pixels: list[bytes]
+    ready: list[Slice] = field(default_factory=list)
 
 
 class Answer(NamedTuple):
@@ -138,7 +145,7 @@ class Group:
     @property
     def counts(self) -> dict[JobState, int]:
         """How many items are in each state."""
-        return {state: self.states.count(letter) for letter, state in _STATES.items()}
+        return {state: self.states.count(letter) for letter, state in STATES.items()}
 
     @property
     def state(self) -> JobState:
@@ -152,6 +159,17 @@ def error(code: str, detail: str) -> dict[str, str]:
     return {"code": code, "detail": detail}
 
 
+def script(redis: Redis, *names: str) -> Callable[..., Any]:
+    """A script of `lua/`, made of these files."""
+    folder = files("workers") / "lua"
+    return redis.register_script("".join((folder / f"{name}.lua").read_text() for name in names))
+
+
+def part_name(batch: str, number: int) -> str:
+    """The group that is this part of a batch."""
+    return f"{batch}.{number:04d}"
+
+
 class Groups:
     """The store. Any method may raise redis.RedisError when Redis cannot be reached."""
 
@@ -160,11 +178,8 @@ class Groups:
         self._limits = (max_queued, ttl, round(lease * 1000), slice_size)
         self._lease = round(lease * 1000)
         self._slice_size = slice_size
-        scripts = files("workers") / "lua"
-        self._submit, self._begin, self._finish, self._withdraw = (
-            redis.register_script((scripts / f"{name}.lua").read_text())
-            for name in ("submit", "begin", "finish", "withdraw")
-        )
+        self._submit, self._withdraw = (script(redis, name) for name in ("submit", "withdraw"))
+        self._begin, self._finish = (script(redis, "parts", name) for name in ("begin", "finish"))
 
     @classmethod
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
@@ -176,10 +191,10 @@ class Groups:
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None
     ) -> Accepted:
         """Store a new group; when this returns it is durable. Raises UnknownModel, QueueFull."""
-        states = _states(items)
+        states = states_of(items)
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [orjson.dumps(item.error) if item.error else item.pixels for item in items]
-        keys = [_key(group), _index(group), _PENDING, QUEUED, ALIASES, VERSIONS, _FULL]
+        keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL]
         answer = self._submit(keys, [group, model, *self._limits, states, orjson.dumps(metadata), *docs, *contents])
         match answer[0]:
             case b"accepted":
@@ -191,7 +206,7 @@ class Groups:
 
     def as_accepted(self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None) -> Group:
         """A new group as it was stored."""
-        states = _states(items)
+        states = states_of(items)
         ended = None if "q" in states else accepted.created
         ttl = self._limits[1]
         return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, ttl, metadata)
@@ -202,40 +217,44 @@ class Groups:
 
     def begin(self, piece: Slice) -> Taken | None:
         """Take the lease of a slice; nothing when no item of it is open any more."""
-        answer = self._begin([_key(piece.group), _PENDING], [str(piece), piece.start, piece.stop, self._lease])
+        batch = _batch_of(piece.group)
+        keys = [key(piece.group), PENDING, *([key(batch)] if batch else [])]
+        answer = self._begin(keys, [str(piece), piece.start, piece.stop, self._lease, self._slice_size])
         if answer is None:
             return None
-        attempt, version, created, now, items = answer
-        return Taken(attempt, version.decode(), int(created), now, items[0::2], items[1::2])
+        attempt, version, created, now, items, part, size = answer
+        ready = self.slices(part_name(batch, part), size) if batch else []
+        return Taken(attempt, version.decode(), int(created), now, items[0::2], items[1::2], ready)
 
     def count_attempt(self, piece: Slice, place: int) -> int:
         """How often this one item has been begun by itself, this time included; its slice's lease starts anew."""
         due = self._now() + self._lease
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hincrby(_key(piece.group), f"x{place}", 1)
-            pipe.zadd(_PENDING, {str(piece): due}, xx=True)
+            pipe.hincrby(key(piece.group), f"x{place}", 1)
+            pipe.zadd(PENDING, {str(piece): due}, xx=True)
             return int(pipe.execute()[0])
 
     def finish(self, piece: Slice, answers: Sequence[Answer]) -> int:
         """Store answers where their items are still open, and wake who waits. Returns how many were stored."""
         drained = f"hemline:drained:{int(time.time()) // DRAIN_WINDOW}"
-        keys = [_key(piece.group), _PENDING, QUEUED, drained]
+        batch = _batch_of(piece.group)
+        keys = [key(piece.group), PENDING, BULK if batch else QUEUED, drained, *([key(batch)] if batch else [])]
         flat = [value for answer in answers for value in answer]
-        return int(self._finish(keys, [piece.group, str(piece), piece.start, piece.stop, *flat]))
+        return int(self._finish(keys, [batch or piece.group, str(piece), piece.start, piece.stop, *flat]))
 
     def overdue(self, limit: int) -> list[Slice]:
         """Slices whose lease, or whose time to wait for a worker, is over."""
-        names: list[Any] = self._redis.zrangebyscore(_PENDING, "-inf", self._now(), start=0, num=limit)
+        names: list[Any] = self._redis.zrangebyscore(PENDING, "-inf", self._now(), start=0, num=limit)
         return [Slice.parse(name.decode()) for name in names]
 
     def has_begun(self, piece: Slice) -> bool:
         """Whether a worker has ever taken this slice."""
-        return bool(self._redis.hexists(_key(piece.group), f"a{piece.start}"))
+        return bool(self._redis.hexists(key(piece.group), f"a{piece.start}"))
 
     def postpone(self, pieces: Sequence[Slice]) -> None:
         """Let slices that are sent again be overdue only after another lease."""
         due = self._now() + self._lease
-        self._redis.zadd(_PENDING, {str(piece): due for piece in pieces}, xx=True)
+        self._redis.zadd(PENDING, {str(piece): due for piece in pieces}, xx=True)
 
     def forget(self, group: str, place: int | None = None) -> bool:
         """Forget one item, or all; False when there is none."""
@@ -251,7 +270,7 @@ class Groups:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _change(self, group: str, what: str, place: int | None) -> int:
-        keys = [_key(group), _index(group), _PENDING, QUEUED]
+        keys = [key(group), index(group), PENDING, QUEUED]
         return int(self._withdraw(keys, [group, what, "" if place is None else place]))
 
     def group(self, name: str) -> Group | None:
@@ -261,7 +280,7 @@ class Groups:
     def prediction(self, group: str, place: int) -> Prediction | None:
         """An item as it stands, or nothing when it is not there, was forgotten or has expired."""
         # Everything in one round trip, as this is what everybody who waits does.
-        values: list[Any] = self._redis.hmget(_key(group), [*_FIELDS, *(f"{letter}{place}" for letter in "dpr")])
+        values: list[Any] = self._redis.hmget(key(group), [*_FIELDS, *(f"{letter}{place}" for letter in "dpr")])
         found = _group(group, values[:-3])
         if found is None or values[-3] is None or found.states[place : place + 1] in ("", "d"):
             return None
@@ -273,7 +292,7 @@ class Groups:
         if not there:
             return
         names = [f"{letter}{place}" for place in there for letter in "dpr"]
-        values: list[Any] = self._redis.hmget(_key(group.name), names)
+        values: list[Any] = self._redis.hmget(key(group.name), names)
         for place, doc, pixels, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
             # Without its doc, it was forgotten or the whole group expired between the two looks.
             if doc:
@@ -288,7 +307,7 @@ class Groups:
         for group in self._newest("pred", cursor, _SCAN_LIMIT):
             before = _place_before(group.name, cursor)
             places = [i for i in reversed(range(min(before, len(group.states)))) if group.states[i] != "d"]
-            wanted = [i for i in places if keep(_STATES[group.states[i]], group.version)]
+            wanted = [i for i in places if keep(STATES[group.states[i]], group.version)]
             page.extend(self.items(group, wanted[: limit + 1 - len(page)]))
             if len(page) > limit:
                 return page[:limit], page[limit - 1].id.partition("_")[2]
@@ -297,12 +316,6 @@ class Groups:
         exhausted = last is None or next(self._newest("pred", last, 1), None) is None
         return page, None if exhausted else last
 
-    def groups(self, kind: str, cursor: str | None, limit: int) -> tuple[list[Group], str | None]:
-        """A page of groups of one kind, newest first; and the cursor of the next."""
-        page = list(self._newest(kind, cursor, limit + 1))
-        more = len(page) > limit
-        return page[:limit], ids.join(page[limit - 1].name).partition("_")[2] if more else None
-
     def _newest(self, kind: str, cursor: str | None, limit: int) -> Iterator[Group]:
         # A cursor is the ULID of the last item seen. Its own group comes again while it has items before that one.
         high = "+"
@@ -310,8 +323,7 @@ class Groups:
             group = f"{kind}:{cursor[: ids.GROUP_LENGTH]}"
             high = f"[{group}" if _place_before(group, cursor) else f"({group}"
         while limit > 0:
-            index, count = f"hemline:index:{kind}", min(limit, 100)
-            names: list[Any] = self._redis.zrevrangebylex(index, high, "-", start=0, num=count)
+            names: list[Any] = self._redis.zrevrangebylex(index(kind), high, "-", start=0, num=min(limit, 100))
             if not names:
                 return
             found = self._groups([name.decode() for name in names])
@@ -322,20 +334,29 @@ class Groups:
     def _groups(self, names: Sequence[str]) -> list[Group | None]:
         with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hmget(_key(name), _FIELDS)
+                pipe.hmget(key(name), _FIELDS)
             return [_group(name, values) for name, values in zip(names, pipe.execute(), strict=True)]
 
 
-def _states(items: Sequence[Item]) -> str:
+def states_of(items: Sequence[Item]) -> str:
+    """The letters of state of new items."""
     return "".join("f" if item.error else "q" for item in items)
 
 
-def _key(group: str) -> str:
+def key(group: str) -> str:
+    """The key of a group's or a batch's record."""
     return f"hemline:{group}"
 
 
-def _index(group: str) -> str:
+def index(group: str) -> str:
+    """The key of the index of everything of a group's kind."""
     return f"hemline:index:{group.partition(':')[0]}"
+
+
+def _batch_of(group: str) -> str:
+    """The batch that a group is a part of; "" where it stands by itself."""
+    batch, dot, _ = group.partition(".")
+    return batch if dot else ""
 
 
 def _place_before(group: str, cursor: str | None) -> int:
@@ -354,7 +375,7 @@ def _group(name: str, values: Sequence[bytes | None]) -> Group | None:
 
 
 def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, result: bytes | None) -> Prediction:
-    state = _STATES[group.states[place]]
+    state = STATES[group.states[place]]
     values = np.frombuffer(result, RESULT)[0] if result and state is JobState.SUCCEEDED else None
     failure = orjson.loads(result) if result and state is JobState.FAILED else None
     started = int(values["started"]) if values is not None else group.started

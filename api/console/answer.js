@@ -39,7 +39,7 @@ export function answer(prediction, { original, why, forget }) {
 /** A prediction that has no result. */
 export function unanswered(prediction, forget) {
   const words = prediction.error?.detail ?? `The prediction is ${prediction.status}.`;
-  return h("div", { class: "notice bad" }, h("h3", {}, "There is no answer"), h("p", {}, words),
+  return h("div", { class: "notice bad" }, h("p", { class: "what" }, "There is no answer"), h("p", {}, words),
     h("button", { type: "button", onclick: forget }, "Forget this picture"));
 }
 
@@ -59,8 +59,8 @@ function verdict(result) {
 const note = (text) => h("p", { class: "note" }, text);
 
 function usual(novelty) {
-  if (novelty < 0.5) return "It looks like many garments that the model knows.";
-  return `It is an unusual one: ${percent(novelty, 0)} of the garments that the model knows look less odd.`;
+  if (novelty < 0.8) return "It looks like other garments that the model knows.";
+  return `It is an unusual one, though: ${percent(novelty, 0)} of the garments that the model knows look less odd.`;
 }
 
 function seen(result, original) {
@@ -78,8 +78,8 @@ function explanation(result) {
   const { overlay, neighbors = [] } = result.explanation;
   return h("section", { class: "explanation" },
     h("h3", {}, "Why"),
-    overlay ? h("figure", {}, h("img", { src: overlay, width: 224, height: 224, alt: `The parts of the picture that speak for ${result.label}, coloured` }),
-      h("figcaption", {}, `The warmer the colour, the more that spot speaks for ${result.label}.`)) : null,
+    overlay ? h("figure", {}, h("img", { src: overlay, width: 224, height: 224, alt: `What the model saw, coloured where it speaks for ${result.label}` }),
+      h("figcaption", {}, `Coloured where covering the spot would make the model less sure of ${result.label}; the brighter, the more.`)) : null,
     neighbors.length ? h("div", {}, h("p", {}, "Most alike among the pictures that it learned from:"),
       h("ol", {}, neighbors.map(({ index, label }) => h("li", {}, label, h("span", { class: "soft" }, ` no. ${index}`))))) : null);
 }

@@ -39,7 +39,7 @@ export const get = (path, options) => ask("GET", path, options);
 export async function follow(path, seen, signal) {
   for (let wait = 0; !signal.aborted; wait = 1) {
     const resource = await get(path, { signal, quiet: true, headers: wait ? { Prefer: `wait=${wait}` } : {} });
-    seen(resource);
+    await seen(resource);
     if (isFinal(resource)) return;
     await new Promise((resolve) => { setTimeout(resolve, 150); });
   }

@@ -8,7 +8,7 @@ import { count, percent, plural } from "./format.js";
 import { choice, statusBadge } from "./parts.js";
 import { guarded } from "./problems.js";
 
-const PAGE = 100; // rows that are shown at a time
+const PAGE = 50; // rows that are shown at a time
 export function showBatch(outlet, ids, signal) {
   const meter = h("progress", { max: 1, value: 0, "aria-label": "Progress" });
   const line = h("p", {});
@@ -68,19 +68,21 @@ async function results(batches, signal) {
     const names = JSON.parse(sessionStorage.getItem(id) ?? "[]");
     const text = await get(`/v1/batches/${id}/results`, { signal });
     for (const item of text.split("\n").filter(Boolean).map((line) => JSON.parse(line))) {
-      rows.push({ ...item, name: names[item.index] ?? `no. ${rows.length + 1}` });
+      rows.push({ ...item, name: item.name ?? names[item.index] ?? `no. ${rows.length + 1}` });
     }
   }
+  const isWrong = ({ result, expected }) => result && expected && result.label !== expected;
   const isUnusual = ({ result }) => result && !result.is_fashion;
   const kinds = {
     [`All ${count(rows.length)}`]: rows,
     [`Failed ${count(rows.filter(({ result }) => !result).length)}`]: rows.filter(({ result }) => !result),
     [`Unusual ${count(rows.filter(isUnusual).length)}`]: rows.filter(isUnusual),
+    ...(rows.some(({ expected }) => expected) ? { [`Wrong ${count(rows.filter(isWrong).length)}`]: rows.filter(isWrong) } : {}),
   };
   const place = h("div");
   const show = (chosen) => place.replaceChildren(...resultTable(chosen));
   show(rows);
-  return h("section", { class: "card stack", "aria-label": "Answers" },
+  return h("section", { class: "card stack" },
     h("div", { class: "row spread" }, choice("Which rows", kinds, Object.keys(kinds)[0], show),
       h("button", { type: "button", onclick: () => download("hemline.csv", csv(rows)) }, "Download CSV")),
     summary(rows), place);
@@ -97,26 +99,28 @@ function summary(rows) {
 function resultTable(rows) {
   if (!rows.length) return [h("p", { class: "soft" }, "No rows of that kind.")];
   const body = h("tbody");
+  const hasPictures = rows.some(({ result }) => result?.preview); // those of files are not kept
   const more = h("button", { type: "button", onclick: () => add() });
   const add = () => {
     const from = body.children.length;
-    body.append(...rows.slice(from, from + PAGE).map(row));
+    body.append(...rows.slice(from, from + PAGE).map((each) => row(each, hasPictures)));
     more.hidden = body.children.length === rows.length;
     more.textContent = `Show ${Math.min(PAGE, rows.length - body.children.length)} more of ${count(rows.length)}`;
   };
   add();
-  const head = ["Picture", "Name", "Answer", "Sure"].map((name) => h("th", { scope: "col" }, name));
+  const head = [...(hasPictures ? ["Picture"] : []), "Name", "Answer", "Sure"].map((name) => h("th", { scope: "col" }, name));
   return [h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Answers" },
     h("table", { class: "results" }, h("caption", { class: "hidden" }, "Answers"), h("thead", {}, h("tr", {}, head)), body)), more];
 }
 
-function row({ name, status, result, error }) {
-  const image = result ? h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }) : null;
+function row({ name, status, result, error, expected }, hasPictures) {
+  const image = result?.preview ? h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }) : null;
   const said = result
     ? [h("strong", {}, result.label), result.is_fashion ? null : h("span", { class: "badge odd" }, "unusual"),
+      expected && expected !== result.label ? h("span", { class: "soft block" }, `labelled ${expected}`) : null,
       result.warnings.map(({ detail }) => h("span", { class: "soft block" }, detail))]
     : [statusBadge(status), h("span", { class: "soft block" }, error?.detail ?? "")];
-  return h("tr", {}, h("td", {}, image), h("th", { scope: "row" }, name), h("td", {}, said.flat()),
+  return h("tr", {}, hasPictures ? h("td", { class: "picture" }, image) : null, h("th", { scope: "row" }, name), h("td", {}, said.flat()),
     h("td", { class: "figure" }, result ? percent(result.confidence) : ""));
 }
 

@@ -38,14 +38,15 @@ async function offerFiles(bring, begin, signal) {
   const hint = bring.querySelector("#files-hint");
   if (takesForms) {
     bring.querySelector("#files").accept += `,${FILES}`;
-    hint.textContent += "; or one CSV, IDX or ZIP file";
-  } else hint.textContent += "; this service takes no CSV, IDX or ZIP files";
+    hint.textContent += ", or a CSV, IDX or ZIP file";
+  } else hint.textContent += ". This service takes pictures only, no CSV, IDX or ZIP files";
 }
 
 async function start(files, model, trouble, signal) {
-  const table = files.find(({ name }) => /\.(csv|zip|gz|idx)$|ubyte$/i.test(name));
-  if (table) {
-    const batch = await upload(table, model, signal);
+  const tables = files.filter(({ name }) => /\.(csv|zip|gz|idx)$|ubyte$/i.test(name));
+  if (tables.length) {
+    trouble.replaceChildren(h("p", { class: "soft" }, `Sending ${tables[0].name}…`));
+    const batch = await upload(tables, model, signal);
     location.hash = `#batches/${batch.id}`;
     return;
   }
@@ -80,14 +81,15 @@ async function* chunks(files) {
   if (chunk.length) yield chunk;
 }
 
-async function upload(file, model, signal) {
-  const schema = await bodySchema("/v1/batches", "multipart/form-data");
-  const field = Object.entries(schema?.properties ?? {}).find(([, { format }]) => format === "binary")?.[0] ?? "file";
+/** A CSV, an IDX or a ZIP file; the labels of an IDX file are a file of their own, which is named so. */
+async function upload(files, model, signal) {
+  const labels = files.length > 1 ? files.find(({ name }) => /labels/.test(name)) : undefined;
+  const file = files.find((each) => each !== labels);
+  const parts = { file, ...(labels ? { labels } : {}), top_k: "1", ...(model === "production" ? {} : { model }) };
   const form = new FormData();
-  form.append(field, file, file.name);
-  if (model !== "production") form.append("model", model);
-  const more = model === "production" ? "" : ` -F model=${model}`;
-  return ask("POST", "/v1/batches", { form, signal, shown: `-F ${quoted(`${field}=@${file.name}`)}${more}` });
+  for (const [name, value] of Object.entries(parts)) form.append(name, value);
+  const words = Object.entries(parts).map(([name, value]) => `-F ${quoted(`${name}=${value.name ? `@${value.name}` : value}`)}`);
+  return ask("POST", "/v1/batches", { form, signal, shown: words.join(" ") });
 }
 
 /** The service knows pictures by their place; their names stay in this tab. */

@@ -27,7 +27,7 @@ function fluid(draw) {
 
 /** The frame of a chart: title for screen readers, grid, and scales from data to pixels. */
 function frame(title, description, { width, height, x, y, xTicks, yTicks, xText = String, yText, xName }) {
-  const [left, right, top, bottom] = [44, 10, 10, 38];
+  const [left, right, top, bottom] = [52, 22, 10, 38];
   const [id, about] = [freshId("title"), freshId("about")];
   const toX = (value) => left + (value - x[0]) / (x[1] - x[0] || 1) * (width - left - right);
   const toY = (value) => height - bottom - (value - y[0]) / (y[1] - y[0] || 1) * (height - top - bottom);
@@ -42,11 +42,11 @@ function frame(title, description, { width, height, x, y, xTicks, yTicks, xText 
 
 /**
  * Lines over epochs. `series`: `[{name, values}]`, a value per epoch from 1; `epochs`: how many there will be.
- * Gives `{element, update(series)}`.
+ * `text` and `tickText` write a value in words and at the axis. Gives `{element, update(series)}`.
  */
-export function epochLines(title, series, epochs, text) {
+export function epochLines(title, series, epochs, text, tickText = text) {
   let now = series;
-  const { place, redraw } = fluid((width) => lines(title, now, epochs, text, width));
+  const { place, redraw } = fluid((width) => lines(title, now, epochs, text, tickText, width));
   const figures = h("div");
   const element = h("figure", { class: "chart" },
     h("figcaption", {}, h("strong", {}, title), h("span", { class: "legend" }, series.map(({ name }, i) =>
@@ -63,7 +63,7 @@ export function epochLines(title, series, epochs, text) {
   return { element, update };
 }
 
-function lines(title, series, epochs, text, width) {
+function lines(title, series, epochs, text, tickText, width) {
   const all = series.flatMap(({ values }) => values);
   const [low, high, step] = niceRange(all.length ? Math.min(...all) : 0, all.length ? Math.max(...all) : 1);
   const ends = Math.max(2, epochs, series[0].values.length);
@@ -72,7 +72,7 @@ function lines(title, series, epochs, text, width) {
   const xTicks = Array.from({ length: ends }, (_, i) => i + 1).filter((epoch) => (epoch - 1) % every === 0);
   const last = series.map(({ name, values }) => (values.length ? `${name} ${text(values.at(-1))}` : "")).filter(Boolean);
   const { node, toX, toY } = frame(title, `After epoch ${series[0].values.length}: ${last.join(", ") || "nothing yet"}.`, {
-    width, height: 220, x: [1, ends], y: [low, high], xTicks, yTicks, yText: text, xName: "epoch",
+    width, height: 220, x: [1, ends], y: [low, high], xTicks, yTicks, yText: tickText, xName: "epoch",
   });
   series.forEach(({ values }, i) => {
     const points = values.map((value, epoch) => `${toX(epoch + 1)},${toY(value)}`);
@@ -125,8 +125,8 @@ export function reliabilityDiagram(title, bins) {
     const points = bins.map(({ confidence, accuracy }) => [toX(confidence), toY(accuracy)]);
     node.append(
       svg("line", { class: "diagonal", x1: toX(axis[0]), y1: toY(axis[0]), x2: toX(1), y2: toY(1) }),
-      svg("polyline", { class: "line series-0", points: points.map((point) => point.join(",")).join(" ") }),
-      ...points.map(([cx, cy]) => svg("circle", { class: "dot series-0", cx, cy, r: 4 })));
+      svg("polyline", { class: "line series-1", points: points.map((point) => point.join(",")).join(" ") }),
+      ...points.map(([cx, cy]) => svg("circle", { class: "dot series-1", cx, cy, r: 4 })));
     return node;
   });
   return h("figure", { class: "chart" }, h("figcaption", {}, h("strong", {}, title)), place,

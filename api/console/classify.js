@@ -12,7 +12,7 @@ import { base64, camera, dropZone, fromDataUri, isPhotograph, samples } from "./
 import { guarded } from "./problems.js";
 
 export function show(outlet, id, signal) {
-  const place = h("section", { class: "card answer", "aria-label": "The answer", "aria-live": "polite" });
+  const place = h("section", { class: "card answer", "aria-label": "The answer" });
   const model = modelChoice(signal);
   const past = predictionHistory(signal, (gone) => { if (gone === shownId) reset(); });
   let shownId = id;
@@ -23,15 +23,17 @@ export function show(outlet, id, signal) {
     place.replaceChildren(emptyAnswer());
   };
 
-  /** Send a picture and show what comes back. */
+  /** Send a picture and show what comes back. An answer with an explanation takes the place of the one without. */
   const classify = ([file], explain = false) => guarded(place, async () => {
+    const replaced = explain ? shownId : "";
     place.replaceChildren(busyAnswer(file));
     if (innerWidth < 800) place.scrollIntoView({ block: "start" }); // the answer is below the picture
     const body = { image: await base64(file), ...(model.value === "production" ? {} : { model: model.value }), ...(explain ? { explain } : {}) };
     const accepted = await ask("POST", "/v1/predictions", { json: body, signal, headers: { Prefer: "wait=10" }, shown: shellBody(body, file) });
-    history.pushState(null, "", `#classify/${accepted.id}`);
+    history[replaced ? "replaceState" : "pushState"](null, "", `#classify/${accepted.id}`);
     await follow(`/v1/predictions/${accepted.id}`, () => {}, signal);
     await open(accepted.id, file);
+    if (replaced) await forget(replaced, true);
     past.refresh();
   });
 
@@ -62,7 +64,7 @@ export function show(outlet, id, signal) {
 function input(classify, model, signal) {
   const pick = h("div", { class: "stack" },
     dropZone({ id: "file", title: "Choose a picture", hint: "or drop or paste one here: PNG, JPEG, WebP, GIF, BMP or TIFF", take: classify, signal }),
-    camera(classify), h("h3", {}, "Or take a sample"), samples(classify));
+    camera(classify), h("h2", { class: "minor" }, "Or take a sample"), samples(classify));
   const draw = h("div", { class: "stack", hidden: true }, drawingPad(classify));
   const turn = (isDrawing) => { draw.hidden = !isDrawing; pick.hidden = isDrawing; };
   return h("section", { class: "card", "aria-label": "The picture" },

@@ -3,6 +3,7 @@ import { announce } from "./dom.js";
 
 const panel = document.getElementById("curl");
 const code = panel.querySelector("code");
+let acted = 0;
 
 panel.querySelector("button").addEventListener("click", async () => {
   try {
@@ -14,8 +15,10 @@ panel.querySelector("button").addEventListener("click", async () => {
   }
 });
 
-/** Show a request. `shown` is a shell word that stands for the body. */
+/** Show a request. `shown` is a shell word that stands for the body. What was done is not hidden by what was read then. */
 export function remember({ method, path, headers, body, shown }) {
+  if (method !== "GET") acted = Date.now();
+  else if (Date.now() - acted < 10_000) return;
   code.textContent = command({ method, path, headers, body, shown });
   panel.hidden = false;
 }

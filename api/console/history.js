@@ -33,14 +33,14 @@ export function predictionHistory(signal, forgotten) {
   return { element, refresh: () => load() };
 }
 
-/** Delete a prediction; one that is gone already is as good. */
-export async function forget(id) {
+/** Delete a prediction; one that is gone already is as good. `quiet` where the user has not asked for it. */
+export async function forget(id, quiet = false) {
   try {
-    await ask("DELETE", `/v1/predictions/${id}`);
+    await ask("DELETE", `/v1/predictions/${id}`, { quiet });
   } catch (problem) {
     if (problem.status !== 404) throw problem;
   }
-  announce("Forgotten.");
+  if (!quiet) announce("Forgotten.");
 }
 
 function thumb({ id, result, created_at: at }, remove) {

@@ -26,11 +26,11 @@ async function live(id, state, curves, spec, heading, signal) {
   const losses = () => series(["training", "loss"], ["validation", "val_loss"]);
   const accuracies = () => series(["training", "accuracy"], ["validation", "val_accuracy"]);
   const loss = epochLines("Loss", losses(), job.spec.epochs, (value) => value.toFixed(2));
-  const accuracy = epochLines("Accuracy", accuracies(), job.spec.epochs, (share) => percent(share));
+  const accuracy = epochLines("Accuracy", accuracies(), job.spec.epochs, percent, (share) => percent(share, 0));
   heading.textContent = job.spec.description || `Training ${job.spec.network}`;
   curves.replaceChildren(loss.element, accuracy.element);
-  spec.replaceChildren(h("h2", {}, "Settings"), table("Settings", ["Setting", "Value"],
-    Object.entries(job.spec).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "object" ? JSON.stringify(value) : String(value)])));
+  spec.replaceChildren(h("details", {}, h("summary", {}, "All settings of this job"), table("Settings", ["Setting", "Value"],
+    Object.entries(job.spec).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "object" ? JSON.stringify(value) : String(value)]))));
   const render = () => renderState(state, job, rows.size, async () => { job = await ask("POST", `/v1/training-jobs/${id}/cancel`); render(); });
   render();
 
@@ -77,7 +77,7 @@ function renderState(place, job, epochs, cancel) {
     h("div", { class: "row spread" }, statusBadge(status), h("span", { class: "soft" }, `${epochs} of ${plural(job.spec.epochs, "epoch")}`)),
     status === "succeeded" ? null : meter,
     h("p", {}, sentence(job)),
-    error ? h("div", { class: "notice bad" }, h("h3", {}, "It failed"), h("p", {}, error.detail)) : null,
+    error ? h("div", { class: "notice bad" }, h("p", { class: "what" }, "It failed"), h("p", {}, error.detail)) : null,
     result ? outcome(result) : null, trouble,
     isFinal(job) ? null : h("div", { class: "row" }, h("button", { type: "button", disabled: Boolean(job.cancel_requested),
       onclick: () => guarded(trouble, cancel) }, job.cancel_requested ? "Being canceled…" : "Cancel the job")),
@@ -86,19 +86,19 @@ function renderState(place, job, epochs, cancel) {
 
 function sentence({ status, progress, cancel_requested: isEnding }) {
   if (isEnding && status === "running") return "It ends at its next step.";
-  if (status === "queued") return "Waiting for a training worker. The first start takes a while, as TensorFlow has to be loaded.";
+  if (status === "queued") return "Waiting for a training worker.";
   if (status === "running" && progress?.phase === "publishing") return "Trained. Measuring and publishing the new version.";
   if (status === "running" && progress?.epoch) {
     const left = progress.eta_seconds === undefined ? "" : `, ${duration(progress.eta_seconds)} to go`;
     return `Epoch ${progress.epoch}, step ${progress.step} of ${progress.steps}${left}.`;
   }
-  return { running: "Starting.", succeeded: "Trained, measured and published.", canceled: "It was canceled.", failed: "" }[status] ?? "";
+  return { running: "A worker has it. The first time it loads TensorFlow, which takes a while.", succeeded: "Trained, measured and published.", canceled: "It was canceled.", failed: "" }[status] ?? "";
 }
 
 function outcome({ model_version: version, promoted, metrics }) {
   const measured = Object.entries(metrics).filter(([, value]) => value?.accuracy !== undefined);
   return h("div", { class: "notice good" },
-    h("h3", {}, "It made ", h("a", { href: `#models/${version}` }, version)),
+    h("p", { class: "what" }, "It made ", h("a", { href: `#models/${version}` }, version)),
     h("p", {}, measured.map(([name, { accuracy }]) => `${percent(accuracy)} on ${name}`).join(", "),
       promoted ? ". It is production now." : ". It is not production; promote it under Models."));
 }

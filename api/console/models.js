@@ -29,13 +29,12 @@ export function show(outlet, chosen, signal) {
   const trouble = h("div", { "aria-live": "polite" });
   const picked = chosen.split(",").filter(Boolean).slice(0, 2);
   outlet.append(
-    h("header", { class: "lead" }, h("h1", {}, "Models"), h("p", {}, "Every version that was ever published, with everything that was measured of it. Tick one to "
-      + "see its card, or two to compare them.")),
+    h("header", { class: "lead" }, h("h1", {}, "Models"), h("p", {}, "Every version that was published, with everything that was measured of it. Tick two to compare them.")),
     list, trouble, detail, past);
   const refresh = () => Promise.all([
     guarded(list, () => versions(list, picked, { trouble, refresh, signal })), guarded(past, () => moves(past, { trouble, refresh, signal }))]);
   refresh();
-  if (picked.length) guarded(detail, () => compare(detail, picked, signal));
+  guarded(detail, () => compare(detail, picked.length ? picked : ["production"], signal));
 }
 
 async function versions(place, picked, { trouble, refresh, signal }) {

@@ -14,7 +14,7 @@ export function notice(problem, again) {
   const errors = problem.document.errors ?? [];
   announce(`${title ?? "That did not work"}. ${problem.message}`);
   return h("div", { class: "notice bad" },
-    h("h3", {}, title ?? "That did not work"),
+    h("p", { class: "what" }, title ?? "That did not work"),
     errors.length ? h("ul", {}, errors.map(({ pointer, detail }) => h("li", {}, named(pointer), detail)))
       : h("p", {}, problem.message),
     problem.retryAfter ? h("p", { class: "soft" }, `It may work again in ${problem.retryAfter} s.`) : null,

@@ -65,7 +65,7 @@ function render(place, job) {
   place.replaceChildren(...[
     h("div", { class: "row spread" }, statusBadge(status), h("span", { class: "soft" }, `${progress.done} of ${plural(progress.total, "trial")}`)),
     h("progress", { max: 1, value: progress.fraction, "aria-label": "Progress" }),
-    job.error ? h("div", { class: "notice bad" }, h("h3", {}, "It failed"), h("p", {}, job.error.detail)) : null,
+    job.error ? h("div", { class: "notice bad" }, h("p", { class: "what" }, "It failed"), h("p", {}, job.error.detail)) : null,
     h("div", { class: "row" },
       isFinal(job) ? null : h("button", { type: "button", onclick: act("cancel", () => {}) }, "Cancel"),
       h("button", { type: "button", class: "primary", disabled: !progress.done, onclick: act("train-best", ({ id }) => { location.hash = `#training/${id}`; }) },

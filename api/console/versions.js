@@ -8,15 +8,16 @@ import { table } from "./parts.js";
 /** @param {string[]} names one or two versions */
 export async function compare(place, names, signal) {
   const cards = await Promise.all(names.map((name) => get(`/v1/models/${encodeURIComponent(name)}`, { signal })));
+  const title = cards.map(({ version }) => version).join(" and ");
   place.replaceChildren(...[
-    h("section", { class: "card" }, h("h2", {}, cards.map(({ version }) => version).join(" and ")), figures(cards), files(cards)),
-    ...pair(cards, "Confusion on the test images", (card) => {
-      const matrix = (card.metrics?.test ?? card.metrics?.validation)?.confusion_matrix;
-      return matrix ? heatMap(`Confusion matrix of ${card.version}`, card.classes, matrix) : null;
-    }),
+    h("section", { class: "card stack" }, h("h2", {}, title), figures(cards), files(cards)),
     ...pair(cards, "Reliability", (card) => {
       const bins = card.calibration?.reliability;
       return bins?.length ? reliabilityDiagram(`How sure ${card.version} is, and how often it is right`, bins) : null;
+    }),
+    ...pair(cards, "Confusion on the test images", (card) => {
+      const matrix = (card.metrics?.test ?? card.metrics?.validation)?.confusion_matrix;
+      return matrix ? heatMap(`Confusion matrix of ${card.version}`, card.classes, matrix) : null;
     }),
     ...pair(cards, "By class, on the test images", classes),
   ].filter(Boolean));
@@ -40,7 +41,7 @@ function figures(cards) {
     ["Network", ({ network }) => network, String, 0], ["Trained for", (card) => card.training_seconds, duration, 0],
     ["Epochs", (card) => card.training_spec?.epochs, String, 0], ["Data", (card) => card.data?.name, String, 0],
   ];
-  const head = ["", ...cards.map(({ version }) => version), ...(cards.length > 1 ? ["Difference"] : [])];
+  const head = ["Figure", ...cards.map(({ version }) => version), ...(cards.length > 1 ? ["Difference"] : [])];
   return table("Figures", head, rows.map(([name, of, text, direction]) => {
     const values = cards.map(of);
     const cells = values.map((value) => (value === undefined ? "–" : text(value)));

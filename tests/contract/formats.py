@@ -59,6 +59,17 @@ def send_real_files(context: HookContext, case: Case) -> Case:
     return case
 
 
+def send_real_pictures(context: HookContext, case: Case) -> Case:
+    """A form with a file of pictures, and labels only where that is IDX."""
+    if _is_meant_well(case) and case.media_type == "multipart/form-data":
+        words = {name: value for name, value in case.body.items() if name not in ("file", "labels", "metadata")}
+        if "metadata" in case.body:
+            words["metadata"] = json.dumps(case.body["metadata"])
+        files = {"file": _PAIR["images"], "labels": _PAIR["labels"]} if "labels" in case.body else {"file": _zip()}
+        _replace(case, words | {name: Binary(content) for name, content in files.items()})
+    return case
+
+
 def ask_for_what_goes_together(context: HookContext, case: Case) -> Case:
     """A network has hyperparameters of its own, and starts from weights of its own."""
     if _is_meant_well(case):
@@ -95,6 +106,7 @@ def _replace(case: Case, body: dict[str, Any]) -> None:
 
 
 _WHOLE = {
+    "/v1/batches": send_real_pictures,
     "/v1/datasets": send_real_files,
     "/v1/training-jobs": ask_for_what_goes_together,
     "/v1/tuning-jobs": search_what_can_be_searched,

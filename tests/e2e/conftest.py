@@ -56,6 +56,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
                  "disable-component-update", "disable-sync", "disable-dev-shm-usage", "window-size=1200,1600",
                  f"user-data-dir={profile}", *(["no-sandbox"] if os.getuid() == 0 else [])):  # fmt: skip
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield chrome
     chrome.quit()

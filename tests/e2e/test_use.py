@@ -64,7 +64,8 @@ def test_every_sample_of_the_console_comes_out_right(http: Client, name: str) ->
 
 @pytest.mark.parametrize("path, kind", [
     ("/", "text/html"), ("/docs", "text/html"), ("/openapi.json", "application/json"),
-    ("/console/console.js", "javascript"),
+    ("/console/app.js", "javascript"),
+    ("/console/fonts/inter.woff2", "font/woff2"), ("/console/icon.svg", "image/svg+xml"),
     ("/docs/swagger-ui.css", "text/css"), ("/console/samples/bag.png", "image/png"),
     ("/health/live", "application/json"),
 ])  # fmt: skip
@@ -73,6 +74,14 @@ def test_every_page_is_served(http: Client, path: str, kind: str) -> None:
 
     assert answer.status_code == 200
     assert kind in answer.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_let_nothing_foreign_in_and_run_nothing_inline(http: Client, path: str) -> None:
+    policy = http.get(path).headers["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
 
 
 def test_the_served_openapi_document_is_the_committed_one(http: Client) -> None:

@@ -265,7 +265,7 @@ def test_data_sets_have_a_limit_of_their_own(client: FlaskClient) -> None:
 def test_uploads_are_read_one_at_a_time(client: FlaskClient) -> None:
     with resource._one_upload:
         answer = upload(client, FORMS["idx"])
-    check(answer, 503, says="Another data set is being read")
+    check(answer, 503, says="Another upload is being read")
     assert answer.headers["Retry-After"]
     assert uploaded(client)
 

@@ -446,19 +446,6 @@ def test_what_comes_while_paging_does_not_disturb_it(groups: Groups) -> None:
     assert [p.id for p in page + rest] == [ids.join(first, i) for i in (3, 2, 1, 0)]
 
 
-@pytest.mark.parametrize("limit", [1, 3, 10])
-def test_batches_are_paged_newest_first(groups: Groups, limit: int) -> None:
-    made = [submit(groups, 2, "batch") for _ in range(7)]
-    submit(groups)
-    found: list[str] = []
-    cursor = None
-    while cursor or not found:
-        page, cursor = groups.groups("batch", cursor, limit)
-        found += [group.name for group in page]
-
-    assert found == made[::-1]
-
-
 def test_the_count_of_what_waits_is_right_after_anything_that_may_happen(groups: Groups, redis: Redis) -> None:
     """Random work on many groups; no final state ever changes, but for being forgotten."""
     chance = random.Random(11)

@@ -328,9 +328,11 @@ def test_a_message_that_was_never_sent_is_made_up_for(http: Client, service: Ser
 
 
 def test_readiness_names_each_part(http: Client) -> None:
-    checks = http.get("/health/ready").json()["checks"]
+    ready = http.get("/health/ready").json()
 
-    assert checks == {"redis": "ok", "prediction_worker": "ok", "production_model": "ok"}
+    assert ready["checks"] == {"redis": "ok", "prediction_worker": "ok", "production_model": "ok"}
+    assert ready["workers"] == {"predictions": 1, "training": 0}
+    assert set(ready["queues"]) == {"predictions", "batches", "training"}
 
 
 def test_nothing_is_lost_while_no_worker_is_there(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -345,6 +347,7 @@ def test_nothing_is_lost_while_no_worker_is_there(tmp_path: Path, tmp_path_facto
         first.stop()
         body = assert_problem(web.http.get("/health/ready"), 503)
         assert body["checks"]["prediction_worker"] != "ok" and body["checks"]["redis"] == "ok"
+        assert body["workers"]["predictions"] == 0
 
         waited = web.http.predict(wait=1)
         assert (waited.status_code, waited.headers["Preference-Applied"]) == (202, "wait=1")

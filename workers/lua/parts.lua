@@ -1,0 +1,36 @@
+-- What scripts share about batches of several parts; put before those that need it.
+-- A part is a group named after its batch. Parts are handed to the workers one after another, so that a large batch
+-- never has more than a few messages in the queue, and others get their turn in between.
+
+local function part_key(batch, number)
+  return string.format('%s.%04d', batch, number)
+end
+
+-- The next part with open items waits for workers from now on. Returns its number and size; {-1, 0} where none is left.
+local function hand_out(batch, pending, slice, due)
+  local parts, number = unpack(redis.call('HMGET', batch, 'parts', 'next'))
+  for part = tonumber(number), parts - 1 do
+    local key = part_key(batch, part)
+    local left, states = unpack(redis.call('HMGET', key, 'left', 'states'))
+    if left and left ~= '0' then
+      for start = 0, #states - 1, slice do
+        local stop = math.min(start + slice, #states)
+        redis.call('ZADD', pending, due, string.sub(key, 9) .. ':' .. start .. ':' .. stop) -- without "hemline:"
+      end
+      redis.call('HSET', batch, 'next', part + 1)
+      return {part, #states}
+    end
+  end
+  redis.call('HSET', batch, 'next', parts)
+  return {-1, 0}
+end
+
+-- A group, or a batch with all its parts, has ended and is kept for its time.
+local function conclude(key, now)
+  local ttl, parts = unpack(redis.call('HMGET', key, 'ttl', 'parts'))
+  redis.call('HSET', key, 'ended', now)
+  redis.call('EXPIRE', key, ttl)
+  for part = 0, (parts or 0) - 1 do
+    redis.call('EXPIRE', part_key(key, part), ttl)
+  end
+end
