@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
 LOCKS := $(PARTS) tracking
-PACKAGES := chromium chromium-driver redis-server
+PACKAGES := chromium chromium-driver nodejs npm redis-server
 # Installs Debian packages where that is allowed, and says so where it is not.
 apt = if [ -n "$(SUDO)" ] && type apt-get >/dev/null 2>&1; then \
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
@@ -28,7 +28,7 @@ run: $(VENV)/run.done ## Set up and serve everything on http://127.0.0.1:$PORT (
 	@exec $(BIN)/python serve.py
 
 .PHONY: test
-test: $(VENV)/dev.done system-packages ## Set up and run all tests
+test: $(VENV)/dev.done system-packages node-packages ## Set up and run all tests
 	$(BIN)/python -m pytest
 
 .PHONY: lint
@@ -60,11 +60,11 @@ docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README w
 	$(BIN)/python -m pytest tests/unit/test_guide.py tests/e2e/test_guide.py
 
 .PHONY: check
-check: lint test openapi-check guide-check lock-check ## All that CI runs
+check: lint test openapi-check sdk-check guide-check lock-check ## All that CI runs
 
 .PHONY: clean
 clean: ## Remove what was built and what the service stored here
-	rm -rf $(VENV) .hemline build .mypy_cache .pytest_cache
+	rm -rf $(VENV) .hemline build .mypy_cache .pytest_cache $(NODE) $(addprefix $(TYPESCRIPT_SDK)/,build dist)
 
 ##@ Generated files
 
@@ -86,6 +86,33 @@ guide-check: $(VENV)/dev.done ## Fail when a reference page of docs/guide is sta
 	for page in $$(ls $(VENV)/guide); do \
 	  diff -u docs/guide/$$page $(VENV)/guide/$$page || { echo "Stale: run make guide"; exit 1; }; \
 	done
+
+PYTHON_SDK := openapi/sdk/python
+TYPESCRIPT_SDK := openapi/sdk/typescript
+NODE := $(TYPESCRIPT_SDK)/node_modules
+# Generate both clients into the folders $(1) (Python) and $(2) (TypeScript).
+generate = rm -rf $(1)/hemline_api && mkdir -p $(1) $(2) && \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/openapi-python-client generate --path openapi/openapi.json --meta none \
+	  --config $(PYTHON_SDK)/generator.yml --output-path $(1)/hemline_api && touch $(1)/hemline_api/py.typed && \
+	$(NODE)/.bin/openapi-typescript openapi/openapi.json --default-non-nullable=false -o $(2)/schema.ts
+
+.PHONY: sdk
+sdk: $(VENV)/dev.done $(NODE)/.done ## Generate the SDKs' clients from openapi/openapi.json
+	$(call generate,$(PYTHON_SDK),$(TYPESCRIPT_SDK)/src/generated)
+
+.PHONY: sdk-check
+sdk-check: $(VENV)/dev.done $(NODE)/.done ## Fail when the SDKs' clients are stale
+	$(call generate,$(VENV)/sdk,$(VENV)/sdk)
+	diff -ru -x __pycache__ $(PYTHON_SDK)/hemline_api $(VENV)/sdk/hemline_api && \
+	  diff -u $(TYPESCRIPT_SDK)/src/generated/schema.ts $(VENV)/sdk/schema.ts || { echo "Stale: run make sdk"; exit 1; }
+
+.PHONY: sdk-test
+sdk-test: $(VENV)/dev.done system-packages node-packages ## Test both SDKs against the product
+	$(BIN)/python -m pytest tests/sdk
+
+.PHONY: sdk-foreign-check
+sdk-foreign-check: $(VENV)/dev.done ## Generate clients for Java, Go and C#: no warning, and they compile
+	BIN=$(BIN) openapi/foreign-check.sh $(VENV)/foreign
 
 .PHONY: shipped
 shipped: $(VENV)/dev.done ## Train the model that ships with the repository anew, and write its card (an hour or more)
@@ -114,8 +141,16 @@ lock-check: $(VENV)/dev.done ## Fail when a lock file does not fit its requireme
 setup: $(VENV)/dev.done ## Install everything into .venv
 
 .PHONY: system-packages
-system-packages: ## Install Chromium and Redis with apt, where that is allowed
-	@type chromium chromedriver redis-server >/dev/null 2>&1 || { $(call apt,$(PACKAGES)); } || true
+system-packages: ## Install Chromium, Node and Redis with apt, where that is allowed
+	@type chromium chromedriver node npm redis-server >/dev/null 2>&1 || { $(call apt,$(PACKAGES)); } || true
+
+.PHONY: node-packages
+node-packages: system-packages ## Install what the TypeScript SDK needs, where there is npm
+	@if type npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(NODE)/.done; else echo "No npm: the TypeScript SDK is not tested"; fi
+
+$(NODE)/.done: $(TYPESCRIPT_SDK)/package-lock.json
+	cd $(TYPESCRIPT_SDK) && npm ci --ignore-scripts --silent
+	@touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }

@@ -56,8 +56,11 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     )  # fmt: skip
     api = errors.Api(app, spec_kwargs={"info": {"description": _DESCRIPTION, "license": {"name": "MIT"}}})
     api.spec.components.schema("BatchItem", schema=BatchItemSchema)
+    api.spec.components.schemas.pop("PaginationMetadata")  # of flask-smorest's own pages, which nothing here has
     for blueprint in V1:
         api.register_blueprint(blueprint, url_prefix="/v1")
+    # Of the schema, not of the body: generators of typed clients have no use for an example of a whole body.
+    api.spec.components.schemas["TuningJobRequest"]["example"] = tuning_jobs.EXAMPLE
     api.register_blueprint(health.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(guide.blueprint)

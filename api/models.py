@@ -22,7 +22,7 @@ from ml.spec import InvalidSpec
 blueprint = Blueprint("models", __name__, description="Versions of the model, each with its card.")
 aliases = Blueprint("aliases", __name__, description="Names that point at versions; `production` is the default.")
 
-_VERSION = responses.path_id("version", "version", "v1")
+_VERSION = responses.path_id("version_id", "version", "v1")
 _ALIAS = {**responses.path_id("alias", "alias", "production"), "description": "The alias."}
 _NEW_ALIAS = {**_ALIAS, "schema": {"type": "string", "pattern": "^(?!v[0-9]+$)[a-z][a-z0-9-]{0,62}$"}}
 _FILES = {"keras": "model.keras", "litert": "model.tflite"}
@@ -44,18 +44,18 @@ def list_models(query: dict[str, Any]) -> Response:
     return responses.page(shown, shown[-1]["version"] if len(cards) > limit else None)
 
 
-@blueprint.get("/models/<version>")
+@blueprint.get("/models/<version_id>")
 @blueprint.doc(operationId="getModel", parameters=[_VERSION, responses.IF_NONE_MATCH], summary="Get a model card")
 @blueprint.response(200, ModelCardSchema, headers={"ETag": responses.ETAG})
 @blueprint.alt_response(304, description="It is as it was.", success=True)
 @responses.problems(blueprint, 404)
-def get_model(version: str) -> Response:
+def get_model(version_id: str) -> Response:
     """The model card: how the version was made and everything that was measured of it."""
-    card = parts().registry.card(parts().registry.resolve(version))
+    card = parts().registry.card(parts().registry.resolve(version_id))
     return responses.conditional(card | _summary(card, _pointing()))
 
 
-@blueprint.get("/models/<version>/artifacts/<artifact>")
+@blueprint.get("/models/<version_id>/artifacts/<artifact>")
 @blueprint.doc(operationId="getModelArtifact", summary="Download a model file", parameters=[
     _VERSION,
     {"in": "path", "name": "artifact", "required": True, "schema": {"type": "string", "enum": [*_FILES]},
@@ -63,23 +63,23 @@ def get_model(version: str) -> Response:
 ])  # fmt: skip
 @blueprint.response(200, _BINARY, content_type="application/octet-stream", description="The file.")
 @responses.problems(blueprint, 404)
-def get_model_artifact(version: str, artifact: str) -> Response:
+def get_model_artifact(version_id: str, artifact: str) -> Response:
     """The Keras file, or the float32 LiteRT file. Its SHA-256 is in the card."""
     if artifact not in _FILES:
         raise ArtifactNotFound(f"{artifact} (known: {', '.join(_FILES)})")
     registry = parts().registry
-    data = registry.file(registry.resolve(version), name := _FILES[artifact])
-    disposition = f'attachment; filename="hemline-{version}.{name.rpartition(".")[2]}"'
+    data = registry.file(registry.resolve(version_id), name := _FILES[artifact])
+    disposition = f'attachment; filename="hemline-{version_id}.{name.rpartition(".")[2]}"'
     return Response(data, headers={"Content-Disposition": disposition}, mimetype="application/octet-stream")
 
 
-@blueprint.delete("/models/<version>")
+@blueprint.delete("/models/<version_id>")
 @blueprint.doc(operationId="deleteModel", parameters=[_VERSION], summary="Delete a model version")
 @blueprint.response(204, description="It is gone, with all its files.")
 @responses.problems(blueprint, 404, 409)
-def delete_model(version: str) -> Response:
+def delete_model(version_id: str) -> Response:
     """Delete a version that no alias points at."""
-    parts().registry.delete(version)
+    parts().registry.delete(version_id)
     return Response(status=204)
 
 

@@ -95,9 +95,15 @@ _MODEL = "An alias or a version id. It is resolved when the request is accepted 
 _TOP_K = "How many of the most probable classes to list."
 
 
+def _few(values: dict[str, str]) -> None:
+    """Not `validate.Length`: it would be documented as `maxLength`, which an object does not have."""
+    if len(values) > 50:
+        raise ValidationError("Longer than maximum length 50.")
+
+
 def _metadata_field(kind: type[fields.Dict] = fields.Dict) -> fields.Field[Any]:
     return kind(
-        keys=fields.String(), values=fields.String(validate=validate.Length(max=500)), validate=validate.Length(max=50),
+        keys=fields.String(), values=fields.String(validate=validate.Length(max=500)), validate=_few,
         metadata={
             "description": "Up to 50 values of your own, each a string of at most 500 characters, handed back as they are.",
             "example": {"sku": "A-17"}, "maxProperties": 50,

@@ -26,7 +26,7 @@ from workers.tuning import spec_of
 blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.")
 _ID = responses.path_id("tune_id", "tuning job", "tune_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("search_space", "trials", "timeout_seconds", "dataset", "description")
-_EXAMPLE = {
+EXAMPLE = {
     "network": "tutorial_cnn", "dataset": "fashion-mnist", "trials": 12, "epochs": 3, "fraction": 0.1,
     "search_space": {
         "learning_rate": {"low": 0.01, "high": 1.0, "log": True}, "batch_size": {"choices": [32, 64, 128]},
@@ -37,7 +37,7 @@ _EXAMPLE = {
 
 @blueprint.post("/tuning-jobs")
 @blueprint.doc(operationId="createTuningJob", parameters=[responses.PREFER], summary="Search hyperparameters")
-@blueprint.arguments(TuningJobRequestSchema, example=_EXAMPLE)
+@blueprint.arguments(TuningJobRequestSchema)
 @blueprint.response(202, TuningJobSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll it.")
 @blueprint.alt_response(
     201, schema=TuningJobSchema, headers=responses.CREATED_HEADERS, success=True,

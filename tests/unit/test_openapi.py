@@ -99,6 +99,25 @@ def test_no_schema_is_nullable_and_no_vocabulary_is_closed() -> None:
         assert "enum" not in schema.get("properties", {}).get("status", {}), name
 
 
+def test_there_is_nothing_that_generators_of_clients_warn_of() -> None:
+    """`make sdk-foreign-check` asks them."""
+    for schema in nodes(SPEC["components"]["schemas"]):
+        if schema.get("type") in ("object", "array"):
+            assert not {"maxLength", "minLength", "pattern"} & set(schema), schema
+    for name, operation in operations():
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            assert not {"example", "examples"} & set(body), name
+        # In C# a version is a class of the language's own.
+        assert "version" not in {parameter["name"] for parameter in operation.get("parameters", [])}, name
+
+
+def test_every_schema_is_used() -> None:
+    used = {node["$ref"].rpartition("/")[2] for node in nodes(SPEC) if isinstance(node.get("$ref"), str)}
+
+    # A line of a batch's results is a schema of no body.
+    assert set(SPEC["components"]["schemas"]) - used == {"BatchItem"}
+
+
 def test_problems_do_not_come_as_plain_json() -> None:
     for name, operation in operations():
         for status, answer in operation["responses"].items():

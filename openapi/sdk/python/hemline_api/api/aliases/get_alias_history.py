@@ -1,0 +1,175 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.move_page import MovePage
+from ...models.problem import Problem
+from ...types import Response
+
+
+def _get_kwargs(
+    alias: str,
+) -> dict[str, Any]:
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/aliases/{alias}/history".format(
+            alias=quote(str(alias), safe=""),
+        ),
+    }
+
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> MovePage | Problem | None:
+    if response.status_code == 200:
+        response_200 = MovePage.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[MovePage | Problem]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[MovePage | Problem]:
+    """Get an alias's history
+
+     Every move of an alias, newest first: when, by whom, from where, to where.
+
+    Args:
+        alias (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[MovePage | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        alias=alias,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> MovePage | Problem | None:
+    """Get an alias's history
+
+     Every move of an alias, newest first: when, by whom, from where, to where.
+
+    Args:
+        alias (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        MovePage | Problem
+    """
+
+    return sync_detailed(
+        alias=alias,
+        client=client,
+    ).parsed
+
+
+async def asyncio_detailed(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[MovePage | Problem]:
+    """Get an alias's history
+
+     Every move of an alias, newest first: when, by whom, from where, to where.
+
+    Args:
+        alias (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[MovePage | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        alias=alias,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> MovePage | Problem | None:
+    """Get an alias's history
+
+     Every move of an alias, newest first: when, by whom, from where, to where.
+
+    Args:
+        alias (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        MovePage | Problem
+    """
+
+    return (
+        await asyncio_detailed(
+            alias=alias,
+            client=client,
+        )
+    ).parsed

@@ -1,0 +1,211 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.alias import Alias
+from ...models.alias_request import AliasRequest
+from ...models.problem import Problem
+from ...types import Response
+
+
+def _get_kwargs(
+    alias: str,
+    *,
+    body: AliasRequest,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    _kwargs: dict[str, Any] = {
+        "method": "put",
+        "url": "/v1/aliases/{alias}".format(
+            alias=quote(str(alias), safe=""),
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Alias | Problem | None:
+    if response.status_code == 200:
+        response_200 = Alias.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 413:
+        response_413 = Problem.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 415:
+        response_415 = Problem.from_dict(response.json())
+
+        return response_415
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Alias | Problem]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: AliasRequest,
+) -> Response[Alias | Problem]:
+    """Point an alias at a version
+
+     Predictions that were accepted before stay with the version that they are pinned to.
+
+    Args:
+        alias (str):
+        body (AliasRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Alias | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        alias=alias,
+        body=body,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: AliasRequest,
+) -> Alias | Problem | None:
+    """Point an alias at a version
+
+     Predictions that were accepted before stay with the version that they are pinned to.
+
+    Args:
+        alias (str):
+        body (AliasRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Alias | Problem
+    """
+
+    return sync_detailed(
+        alias=alias,
+        client=client,
+        body=body,
+    ).parsed
+
+
+async def asyncio_detailed(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: AliasRequest,
+) -> Response[Alias | Problem]:
+    """Point an alias at a version
+
+     Predictions that were accepted before stay with the version that they are pinned to.
+
+    Args:
+        alias (str):
+        body (AliasRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Alias | Problem]
+    """
+
+    kwargs = _get_kwargs(
+        alias=alias,
+        body=body,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    alias: str,
+    *,
+    client: AuthenticatedClient | Client,
+    body: AliasRequest,
+) -> Alias | Problem | None:
+    """Point an alias at a version
+
+     Predictions that were accepted before stay with the version that they are pinned to.
+
+    Args:
+        alias (str):
+        body (AliasRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Alias | Problem
+    """
+
+    return (
+        await asyncio_detailed(
+            alias=alias,
+            client=client,
+            body=body,
+        )
+    ).parsed

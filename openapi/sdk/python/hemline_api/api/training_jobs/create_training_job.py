@@ -1,0 +1,233 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.problem import Problem
+from ...models.training_job import TrainingJob
+from ...models.training_job_request import TrainingJobRequest
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    body: TrainingJobRequest,
+    prefer: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(prefer, Unset):
+        headers["Prefer"] = prefer
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/v1/training-jobs",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Problem | TrainingJob | None:
+    if response.status_code == 201:
+        response_201 = TrainingJob.from_dict(response.json())
+
+        return response_201
+
+    if response.status_code == 202:
+        response_202 = TrainingJob.from_dict(response.json())
+
+        return response_202
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 413:
+        response_413 = Problem.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 415:
+        response_415 = Problem.from_dict(response.json())
+
+        return response_415
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Problem | TrainingJob]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: TrainingJobRequest,
+    prefer: str | Unset = UNSET,
+) -> Response[Problem | TrainingJob]:
+    """Train a model
+
+     Every field has a sensible default; `{}` trains the default network on Fashion-MNIST. The job
+    survives its worker:
+    another goes on from the last checkpoint. `promote` says when the new version becomes production:
+    `never`,
+    `always`, or `if_better`, when it gets more of the validation images right than production does.
+
+    Args:
+        prefer (str | Unset):
+        body (TrainingJobRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TrainingJob]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        prefer=prefer,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: TrainingJobRequest,
+    prefer: str | Unset = UNSET,
+) -> Problem | TrainingJob | None:
+    """Train a model
+
+     Every field has a sensible default; `{}` trains the default network on Fashion-MNIST. The job
+    survives its worker:
+    another goes on from the last checkpoint. `promote` says when the new version becomes production:
+    `never`,
+    `always`, or `if_better`, when it gets more of the validation images right than production does.
+
+    Args:
+        prefer (str | Unset):
+        body (TrainingJobRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TrainingJob
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+        prefer=prefer,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: TrainingJobRequest,
+    prefer: str | Unset = UNSET,
+) -> Response[Problem | TrainingJob]:
+    """Train a model
+
+     Every field has a sensible default; `{}` trains the default network on Fashion-MNIST. The job
+    survives its worker:
+    another goes on from the last checkpoint. `promote` says when the new version becomes production:
+    `never`,
+    `always`, or `if_better`, when it gets more of the validation images right than production does.
+
+    Args:
+        prefer (str | Unset):
+        body (TrainingJobRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TrainingJob]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        prefer=prefer,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: TrainingJobRequest,
+    prefer: str | Unset = UNSET,
+) -> Problem | TrainingJob | None:
+    """Train a model
+
+     Every field has a sensible default; `{}` trains the default network on Fashion-MNIST. The job
+    survives its worker:
+    another goes on from the last checkpoint. `promote` says when the new version becomes production:
+    `never`,
+    `always`, or `if_better`, when it gets more of the validation images right than production does.
+
+    Args:
+        prefer (str | Unset):
+        body (TrainingJobRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TrainingJob
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+            prefer=prefer,
+        )
+    ).parsed

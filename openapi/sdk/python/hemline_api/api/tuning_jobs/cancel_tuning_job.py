@@ -1,0 +1,180 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.problem import Problem
+from ...models.tuning_job import TuningJob
+from ...types import Response
+
+
+def _get_kwargs(
+    tune_id: str,
+) -> dict[str, Any]:
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/v1/tuning-jobs/{tune_id}/cancel".format(
+            tune_id=quote(str(tune_id), safe=""),
+        ),
+    }
+
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Problem | TuningJob | None:
+    if response.status_code == 202:
+        response_202 = TuningJob.from_dict(response.json())
+
+        return response_202
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Problem | TuningJob]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    tune_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[Problem | TuningJob]:
+    """Cancel a tuning job
+
+     End a tuning job. Trials that have succeeded keep their values, and the best of them can be trained.
+
+    Args:
+        tune_id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TuningJob]
+    """
+
+    kwargs = _get_kwargs(
+        tune_id=tune_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    tune_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Problem | TuningJob | None:
+    """Cancel a tuning job
+
+     End a tuning job. Trials that have succeeded keep their values, and the best of them can be trained.
+
+    Args:
+        tune_id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TuningJob
+    """
+
+    return sync_detailed(
+        tune_id=tune_id,
+        client=client,
+    ).parsed
+
+
+async def asyncio_detailed(
+    tune_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[Problem | TuningJob]:
+    """Cancel a tuning job
+
+     End a tuning job. Trials that have succeeded keep their values, and the best of them can be trained.
+
+    Args:
+        tune_id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | TuningJob]
+    """
+
+    kwargs = _get_kwargs(
+        tune_id=tune_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    tune_id: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Problem | TuningJob | None:
+    """Cancel a tuning job
+
+     End a tuning job. Trials that have succeeded keep their values, and the best of them can be trained.
+
+    Args:
+        tune_id (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | TuningJob
+    """
+
+    return (
+        await asyncio_detailed(
+            tune_id=tune_id,
+            client=client,
+        )
+    ).parsed

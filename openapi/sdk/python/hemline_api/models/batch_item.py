@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.error import Error
+    from ..models.prediction_result import PredictionResult
+
+
+T = TypeVar("T", bound="BatchItem")
+
+
+@_attrs_define
+class BatchItem:
+    """
+    Attributes:
+        index (int): The picture's place in the request, from 0. Example: 0.
+        status (str): `queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not
+            know. Example: succeeded.
+        result (PredictionResult | Unset):
+        error (Error | Unset):
+    """
+
+    index: int
+    status: str
+    result: PredictionResult | Unset = UNSET
+    error: Error | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        index = self.index
+
+        status = self.status
+
+        result: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.result, Unset):
+            result = self.result.to_dict()
+
+        error: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.error, Unset):
+            error = self.error.to_dict()
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "index": index,
+                "status": status,
+            }
+        )
+        if result is not UNSET:
+            field_dict["result"] = result
+        if error is not UNSET:
+            field_dict["error"] = error
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.error import Error  # noqa: PLC0415
+        from ..models.prediction_result import PredictionResult  # noqa: PLC0415
+
+        d = dict(src_dict)
+        index = d.pop("index")
+
+        status = d.pop("status")
+
+        _result = d.pop("result", UNSET)
+        result: PredictionResult | Unset
+        if isinstance(_result, Unset):
+            result = UNSET
+        else:
+            result = PredictionResult.from_dict(_result)
+
+        _error = d.pop("error", UNSET)
+        error: Error | Unset
+        if isinstance(_error, Unset):
+            error = UNSET
+        else:
+            error = Error.from_dict(_error)
+
+        batch_item = cls(
+            index=index,
+            status=status,
+            result=result,
+            error=error,
+        )
+
+        batch_item.additional_properties = d
+        return batch_item
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

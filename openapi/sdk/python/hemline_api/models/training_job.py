@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.epoch import Epoch
+    from ..models.error import Error
+    from ..models.training_job_spec import TrainingJobSpec
+    from ..models.training_progress import TrainingProgress
+    from ..models.training_result import TrainingResult
+
+
+T = TypeVar("T", bound="TrainingJob")
+
+
+@_attrs_define
+class TrainingJob:
+    """
+    Attributes:
+        id (str): Opaque; sorts by creation time.
+        status (str): `queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not
+            know. Example: running.
+        spec (TrainingJobSpec): What is trained, with all defaults.
+        history (list[Epoch]): A row per epoch.
+        created_at (datetime.datetime | Unset): When it was accepted. Example: 2026-01-31T12:00:00.123Z.
+        started_at (datetime.datetime | Unset): When a worker began. Example: 2026-01-31T12:00:00.123Z.
+        completed_at (datetime.datetime | Unset): When it reached its final state. Example: 2026-01-31T12:00:00.123Z.
+        cancel_requested (bool | Unset): True while a running job is about to be canceled.
+        progress (TrainingProgress | Unset):
+        result (TrainingResult | Unset):
+        error (Error | Unset):
+    """
+
+    id: str
+    status: str
+    spec: TrainingJobSpec
+    history: list[Epoch]
+    created_at: datetime.datetime | Unset = UNSET
+    started_at: datetime.datetime | Unset = UNSET
+    completed_at: datetime.datetime | Unset = UNSET
+    cancel_requested: bool | Unset = UNSET
+    progress: TrainingProgress | Unset = UNSET
+    result: TrainingResult | Unset = UNSET
+    error: Error | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        id = self.id
+
+        status = self.status
+
+        spec = self.spec.to_dict()
+
+        history = []
+        for history_item_data in self.history:
+            history_item = history_item_data.to_dict()
+            history.append(history_item)
+
+        created_at: str | Unset = UNSET
+        if not isinstance(self.created_at, Unset):
+            created_at = self.created_at.isoformat()
+
+        started_at: str | Unset = UNSET
+        if not isinstance(self.started_at, Unset):
+            started_at = self.started_at.isoformat()
+
+        completed_at: str | Unset = UNSET
+        if not isinstance(self.completed_at, Unset):
+            completed_at = self.completed_at.isoformat()
+
+        cancel_requested = self.cancel_requested
+
+        progress: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.progress, Unset):
+            progress = self.progress.to_dict()
+
+        result: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.result, Unset):
+            result = self.result.to_dict()
+
+        error: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.error, Unset):
+            error = self.error.to_dict()
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "id": id,
+                "status": status,
+                "spec": spec,
+                "history": history,
+            }
+        )
+        if created_at is not UNSET:
+            field_dict["created_at"] = created_at
+        if started_at is not UNSET:
+            field_dict["started_at"] = started_at
+        if completed_at is not UNSET:
+            field_dict["completed_at"] = completed_at
+        if cancel_requested is not UNSET:
+            field_dict["cancel_requested"] = cancel_requested
+        if progress is not UNSET:
+            field_dict["progress"] = progress
+        if result is not UNSET:
+            field_dict["result"] = result
+        if error is not UNSET:
+            field_dict["error"] = error
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.epoch import Epoch  # noqa: PLC0415
+        from ..models.error import Error  # noqa: PLC0415
+        from ..models.training_job_spec import TrainingJobSpec  # noqa: PLC0415
+        from ..models.training_progress import TrainingProgress  # noqa: PLC0415
+        from ..models.training_result import TrainingResult  # noqa: PLC0415
+
+        d = dict(src_dict)
+        id = d.pop("id")
+
+        status = d.pop("status")
+
+        spec = TrainingJobSpec.from_dict(d.pop("spec"))
+
+        history = []
+        _history = d.pop("history")
+        for history_item_data in _history:
+            history_item = Epoch.from_dict(history_item_data)
+
+            history.append(history_item)
+
+        _created_at = d.pop("created_at", UNSET)
+        created_at: datetime.datetime | Unset
+        if isinstance(_created_at, Unset):
+            created_at = UNSET
+        else:
+            created_at = datetime.datetime.fromisoformat(_created_at)
+
+        _started_at = d.pop("started_at", UNSET)
+        started_at: datetime.datetime | Unset
+        if isinstance(_started_at, Unset):
+            started_at = UNSET
+        else:
+            started_at = datetime.datetime.fromisoformat(_started_at)
+
+        _completed_at = d.pop("completed_at", UNSET)
+        completed_at: datetime.datetime | Unset
+        if isinstance(_completed_at, Unset):
+            completed_at = UNSET
+        else:
+            completed_at = datetime.datetime.fromisoformat(_completed_at)
+
+        cancel_requested = d.pop("cancel_requested", UNSET)
+
+        _progress = d.pop("progress", UNSET)
+        progress: TrainingProgress | Unset
+        if isinstance(_progress, Unset):
+            progress = UNSET
+        else:
+            progress = TrainingProgress.from_dict(_progress)
+
+        _result = d.pop("result", UNSET)
+        result: TrainingResult | Unset
+        if isinstance(_result, Unset):
+            result = UNSET
+        else:
+            result = TrainingResult.from_dict(_result)
+
+        _error = d.pop("error", UNSET)
+        error: Error | Unset
+        if isinstance(_error, Unset):
+            error = UNSET
+        else:
+            error = Error.from_dict(_error)
+
+        training_job = cls(
+            id=id,
+            status=status,
+            spec=spec,
+            history=history,
+            created_at=created_at,
+            started_at=started_at,
+            completed_at=completed_at,
+            cancel_requested=cancel_requested,
+            progress=progress,
+            result=result,
+            error=error,
+        )
+
+        training_job.additional_properties = d
+        return training_job
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

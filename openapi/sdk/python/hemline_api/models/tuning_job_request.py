@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define as _attrs_define
+
+from ..models.tuning_job_request_optimizer import (
+    TuningJobRequestOptimizer,
+    check_tuning_job_request_optimizer,
+)
+from ..models.tuning_job_request_schedule import (
+    TuningJobRequestSchedule,
+    check_tuning_job_request_schedule,
+)
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.search_space import SearchSpace
+    from ..models.tuning_job_request_hyperparameters import (
+        TuningJobRequestHyperparameters,
+    )
+
+
+T = TypeVar("T", bound="TuningJobRequest")
+
+
+@_attrs_define
+class TuningJobRequest:
+    """
+    Example:
+        {'network': 'tutorial_cnn', 'dataset': 'fashion-mnist', 'trials': 12, 'epochs': 3, 'fraction': 0.1,
+            'search_space': {'learning_rate': {'low': 0.01, 'high': 1.0, 'log': True}, 'batch_size': {'choices': [32, 64,
+            128]}, 'hyperparameters': {'dense': {'low': 32, 'high': 256}}}}
+
+    Attributes:
+        search_space (SearchSpace):
+        network (str | Unset): The architecture: one of resnet_small, tutorial_cnn. Example: resnet_small.
+        hyperparameters (TuningJobRequestHyperparameters | Unset): The network's own parameters. resnet_small: stem 8 to
+            64, width 8 to 96, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example: {}.
+        dataset (str | Unset): `fashion-mnist`, or the id of a data set of your own. Default: 'fashion-mnist'. Example:
+            fashion-mnist.
+        epochs (int | Unset): The budget of a trial: passes over its training data. 1 to 500; 3 unless given. Default:
+            3. Example: 3.
+        batch_size (int | Unset): Pictures in one step. 8 to 1024; 128 unless given. Example: 128.
+        optimizer (TuningJobRequestOptimizer | Unset): sgd unless given.
+        learning_rate (float | Unset): The highest rate of the schedule. 1e-06 to 10; 0.1 unless given. Example: 0.1.
+        schedule (TuningJobRequestSchedule | Unset): one_cycle unless given.
+        warmup (float | Unset): Share of the steps before the highest rate. 0 to 0.9; 0.25 unless given. Example: 0.25.
+        momentum (float | Unset): Of SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given. Example: 0.9.
+        weight_decay (float | Unset): Decoupled weight decay. 0 to 1; 0.005 unless given. Example: 0.005.
+        label_smoothing (float | Unset): How much of the target is spread over all classes. 0 to 0.5; 0.05 unless given.
+            Example: 0.05.
+        ema (float | Unset): Decay of the moving average of the weights; 0 keeps the last ones. 0 to 0.99999; 0.998
+            unless given. Example: 0.998.
+        flip (bool | Unset): Mirror pictures at random. Example: True.
+        shift (int | Unset): Move pictures by up to so many pixels. 0 to 8; 2 unless given. Example: 2.
+        erase (float | Unset): Probability of erasing a part of a picture. 0 to 1; 0.25 unless given. Example: 0.25.
+        seed (int | Unset): Decides what is tried, and order, augmentation and first weights of every trial. 0 to
+            2.14748e+09; 0 unless given. Default: 0. Example: 0.
+        fraction (float | Unset): The budget of a trial: share of the training data to use. 0.001 to 1; 0.2 unless
+            given. Default: 0.2. Example: 0.2.
+        patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
+            unless given. Example: 0.
+        description (str | Unset): Your own words. Example: which rate.
+        trials (int | Unset): How many trials, 1 to 1000. Default: 20. Example: 20.
+        timeout_seconds (float | Unset): End after this time from the first trial's beginning, with what there is then.
+            Example: 3600.
+    """
+
+    search_space: SearchSpace
+    network: str | Unset = UNSET
+    hyperparameters: TuningJobRequestHyperparameters | Unset = UNSET
+    dataset: str | Unset = "fashion-mnist"
+    epochs: int | Unset = 3
+    batch_size: int | Unset = UNSET
+    optimizer: TuningJobRequestOptimizer | Unset = UNSET
+    learning_rate: float | Unset = UNSET
+    schedule: TuningJobRequestSchedule | Unset = UNSET
+    warmup: float | Unset = UNSET
+    momentum: float | Unset = UNSET
+    weight_decay: float | Unset = UNSET
+    label_smoothing: float | Unset = UNSET
+    ema: float | Unset = UNSET
+    flip: bool | Unset = UNSET
+    shift: int | Unset = UNSET
+    erase: float | Unset = UNSET
+    seed: int | Unset = 0
+    fraction: float | Unset = 0.2
+    patience: int | Unset = UNSET
+    description: str | Unset = UNSET
+    trials: int | Unset = 20
+    timeout_seconds: float | Unset = UNSET
+
+    def to_dict(self) -> dict[str, Any]:
+        search_space = self.search_space.to_dict()
+
+        network = self.network
+
+        hyperparameters: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.hyperparameters, Unset):
+            hyperparameters = self.hyperparameters.to_dict()
+
+        dataset = self.dataset
+
+        epochs = self.epochs
+
+        batch_size = self.batch_size
+
+        optimizer: str | Unset = UNSET
+        if not isinstance(self.optimizer, Unset):
+            optimizer = self.optimizer
+
+        learning_rate = self.learning_rate
+
+        schedule: str | Unset = UNSET
+        if not isinstance(self.schedule, Unset):
+            schedule = self.schedule
+
+        warmup = self.warmup
+
+        momentum = self.momentum
+
+        weight_decay = self.weight_decay
+
+        label_smoothing = self.label_smoothing
+
+        ema = self.ema
+
+        flip = self.flip
+
+        shift = self.shift
+
+        erase = self.erase
+
+        seed = self.seed
+
+        fraction = self.fraction
+
+        patience = self.patience
+
+        description = self.description
+
+        trials = self.trials
+
+        timeout_seconds = self.timeout_seconds
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update(
+            {
+                "search_space": search_space,
+            }
+        )
+        if network is not UNSET:
+            field_dict["network"] = network
+        if hyperparameters is not UNSET:
+            field_dict["hyperparameters"] = hyperparameters
+        if dataset is not UNSET:
+            field_dict["dataset"] = dataset
+        if epochs is not UNSET:
+            field_dict["epochs"] = epochs
+        if batch_size is not UNSET:
+            field_dict["batch_size"] = batch_size
+        if optimizer is not UNSET:
+            field_dict["optimizer"] = optimizer
+        if learning_rate is not UNSET:
+            field_dict["learning_rate"] = learning_rate
+        if schedule is not UNSET:
+            field_dict["schedule"] = schedule
+        if warmup is not UNSET:
+            field_dict["warmup"] = warmup
+        if momentum is not UNSET:
+            field_dict["momentum"] = momentum
+        if weight_decay is not UNSET:
+            field_dict["weight_decay"] = weight_decay
+        if label_smoothing is not UNSET:
+            field_dict["label_smoothing"] = label_smoothing
+        if ema is not UNSET:
+            field_dict["ema"] = ema
+        if flip is not UNSET:
+            field_dict["flip"] = flip
+        if shift is not UNSET:
+            field_dict["shift"] = shift
+        if erase is not UNSET:
+            field_dict["erase"] = erase
+        if seed is not UNSET:
+            field_dict["seed"] = seed
+        if fraction is not UNSET:
+            field_dict["fraction"] = fraction
+        if patience is not UNSET:
+            field_dict["patience"] = patience
+        if description is not UNSET:
+            field_dict["description"] = description
+        if trials is not UNSET:
+            field_dict["trials"] = trials
+        if timeout_seconds is not UNSET:
+            field_dict["timeout_seconds"] = timeout_seconds
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.search_space import SearchSpace  # noqa: PLC0415
+        from ..models.tuning_job_request_hyperparameters import (
+            TuningJobRequestHyperparameters,  # noqa: PLC0415
+        )
+
+        d = dict(src_dict)
+        search_space = SearchSpace.from_dict(d.pop("search_space"))
+
+        network = d.pop("network", UNSET)
+
+        _hyperparameters = d.pop("hyperparameters", UNSET)
+        hyperparameters: TuningJobRequestHyperparameters | Unset
+        if isinstance(_hyperparameters, Unset):
+            hyperparameters = UNSET
+        else:
+            hyperparameters = TuningJobRequestHyperparameters.from_dict(_hyperparameters)
+
+        dataset = d.pop("dataset", UNSET)
+
+        epochs = d.pop("epochs", UNSET)
+
+        batch_size = d.pop("batch_size", UNSET)
+
+        _optimizer = d.pop("optimizer", UNSET)
+        optimizer: TuningJobRequestOptimizer | Unset
+        if isinstance(_optimizer, Unset):
+            optimizer = UNSET
+        else:
+            optimizer = check_tuning_job_request_optimizer(_optimizer)
+
+        learning_rate = d.pop("learning_rate", UNSET)
+
+        _schedule = d.pop("schedule", UNSET)
+        schedule: TuningJobRequestSchedule | Unset
+        if isinstance(_schedule, Unset):
+            schedule = UNSET
+        else:
+            schedule = check_tuning_job_request_schedule(_schedule)
+
+        warmup = d.pop("warmup", UNSET)
+
+        momentum = d.pop("momentum", UNSET)
+
+        weight_decay = d.pop("weight_decay", UNSET)
+
+        label_smoothing = d.pop("label_smoothing", UNSET)
+
+        ema = d.pop("ema", UNSET)
+
+        flip = d.pop("flip", UNSET)
+
+        shift = d.pop("shift", UNSET)
+
+        erase = d.pop("erase", UNSET)
+
+        seed = d.pop("seed", UNSET)
+
+        fraction = d.pop("fraction", UNSET)
+
+        patience = d.pop("patience", UNSET)
+
+        description = d.pop("description", UNSET)
+
+        trials = d.pop("trials", UNSET)
+
+        timeout_seconds = d.pop("timeout_seconds", UNSET)
+
+        tuning_job_request = cls(
+            search_space=search_space,
+            network=network,
+            hyperparameters=hyperparameters,
+            dataset=dataset,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            warmup=warmup,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            ema=ema,
+            flip=flip,
+            shift=shift,
+            erase=erase,
+            seed=seed,
+            fraction=fraction,
+            patience=patience,
+            description=description,
+            trials=trials,
+            timeout_seconds=timeout_seconds,
+        )
+
+        return tuning_job_request
