@@ -10,20 +10,24 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "openapi" / "sdk" / "python")]
 os.environ["COLUMNS"] = "100"  # for what argparse prints
+
+from hemline.cli import main as hemline_command  # noqa: E402
 
 from ml.__main__ import main as ml_command  # noqa: E402
 from settings import MIB, Settings, variable  # noqa: E402
 
 ML_COMMANDS = ((), ("train",), ("evaluate",), ("predict",), ("networks",))
+HEMLINE_COMMANDS = ((), ("predict",), ("train",), ("models",), ("promote",), ("jobs",), ("cancel",))
+Command = Callable[[Sequence[str]], int]
 _MADE = "This page is written by `make guide`"
 
 
@@ -72,8 +76,9 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], shared: Seq
             for each in parameters.values()
         ])  # fmt: skip
     bodies = operation.get("requestBody", {}).get("content", {})
-    for kind, body in bodies.items():
-        yield from (f"The body is `{kind}`: {_type(body.get('schema', {}))}.", "")
+    if bodies:
+        forms = (f"`{kind}`, {_type(body.get('schema', {}))}" for kind, body in bodies.items())
+        yield from (f"The body is {'; or '.join(forms)}.", "")
     yield from _table(("Answer", "Body", "Meaning"), [
         (status, _bodies(answer), _cell(answer["description"]))
         for status, answer in sorted(operation["responses"].items())
@@ -154,6 +159,7 @@ def settings() -> Iterator[str]:
         ("`AWS_ENDPOINT_URL_S3`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`", "boto3",
          "Where S3 is and who you are there, when `HEMLINE_ARTIFACTS_URL` is on S3. boto3's other variables work too."),
         ("`MLFLOW_TRACKING_URI`", "MLflow", "`python -m ml train` sends its figures there, where MLflow is installed."),
+        ("`HEMLINE_URL`, `HEMLINE_API_KEY`", "`hemline`", "Where the service is, and who asks."),
         ("`HEMLINE_PUBLISH`", "`docker-compose.yml`", "Address and port where the web container is reached."),
     ])  # fmt: skip
 
@@ -189,14 +195,23 @@ def command_line() -> Iterator[str]:
         "## python -m ml", "", "Training and judging without a server. `make run` has installed what it needs, so call",
         "it as `.venv/bin/python -m ml`.", "",
     )  # fmt: skip
-    for command in ML_COMMANDS:
-        name = " ".join(("python -m ml", *command))
-        yield from (f"### {name}" if command else "### The commands", "", "```text", _help(*command), "```", "")
+    yield from _commands("python -m ml", ml_command, ML_COMMANDS)
+    yield from (
+        "## hemline", "", "The command line of the Python SDK, for a running service.",
+        "[Call it from a program](programs.md) says how to have it.", "",
+    )  # fmt: skip
+    yield from _commands("hemline", hemline_command, HEMLINE_COMMANDS)
 
 
-def _help(*arguments: str) -> str:
+def _commands(name: str, run: Command, commands: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for command in commands:
+        title = " ".join((name, *command)) if command else f"The commands of {name}"
+        yield from (f"### {title}", "", "```text", _help(run, *command), "```", "")
+
+
+def _help(run: Command, *arguments: str) -> str:
     with redirect_stdout(io.StringIO()) as said, suppress(SystemExit):
-        ml_command([*arguments, "--help"])
+        run([*arguments, "--help"])
     return said.getvalue().rstrip()
 
 
