@@ -159,7 +159,7 @@ def settings() -> Iterator[str]:
         ("`AWS_ENDPOINT_URL_S3`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`", "boto3",
          "Where S3 is and who you are there, when `HEMLINE_ARTIFACTS_URL` is on S3. boto3's other variables work too."),
         ("`MLFLOW_TRACKING_URI`", "MLflow", "`python -m ml train` sends its figures there, where MLflow is installed."),
-        ("`HEMLINE_URL`, `HEMLINE_API_KEY`", "`hemline`", "Where the service is, and who asks."),
+        ("`HEMLINE_URL`", "`hemline`", "Where the service is."),
         ("`HEMLINE_PUBLISH`", "`docker-compose.yml`", "Address and port where the web container is reached."),
     ])  # fmt: skip
 

@@ -55,7 +55,7 @@ def blocks(name: str) -> list[Block]:
             open_for_output = False
         elif token.type == "fence":
             language, *words = token.info.split() or [""]
-            assert language in (*_RUN, *_ELSEWHERE, "text", ""), f"{name}: {token.info!r} is neither code nor its output"
+            assert language in (*_RUN, *_ELSEWHERE, "text", ""), f"{name}: {token.info!r} is no code and no output"
             if language in _RUN:
                 marks = dict(word.split("=") for word in words)
                 found.append(Block(name, (token.map or [0])[0] + 1, language, marks, token.content))

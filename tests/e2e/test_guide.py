@@ -54,8 +54,9 @@ class Reader:
         path = f"{Path(redis_binary()).parent}:{os.environ['PATH']}"
         sdk = self.checkout / "openapi" / "sdk" / "python"
         self.environ = {
-            "PATH": f"{folder}:{path}", "PORT": str(self.port), "HEMLINE_DATA_DIR": str(SAMPLE), "PYTHONPATH": f"{self.checkout}:{sdk}",
-            "HEMLINE_URL": f"http://127.0.0.1:{self.port}", "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1", "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PATH": f"{folder}:{path}", "PYTHONPATH": f"{self.checkout}:{sdk}", "PORT": str(self.port),
+            "HEMLINE_DATA_DIR": str(SAMPLE), "HEMLINE_URL": f"http://127.0.0.1:{self.port}",
+            "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1", "TF_CPP_MIN_LOG_LEVEL": "3",
         }  # fmt: skip
         self.service: Process | None = None
         self._copy()
@@ -68,7 +69,8 @@ class Reader:
     def _copy(self) -> None:
         """The repository as it stands, in which the sample of Fashion-MNIST passes for the whole."""
         ignored = shutil.ignore_patterns(
-            ".git", ".venv", ".hemline", "runs", "build", ".terraform", "__pycache__", ".*_cache", ".hypothesis", "node_modules"
+            ".git", ".venv", ".hemline", "runs", "build", ".terraform", "__pycache__", ".*_cache", ".hypothesis",
+            "node_modules",
         )
         shutil.copytree(ROOT, self.checkout, ignore=ignored)
         environment = self.checkout / ".venv"  # is installed, whatever the copied lock files' time
