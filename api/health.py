@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from flask import Response
 from redis import RedisError
@@ -48,7 +49,7 @@ def ready() -> Response:
     return responses.json({"status": "ready", "checks": checks, **glance})
 
 
-def _glance() -> dict[str, dict[str, int]]:
+def _glance() -> dict[str, Any]:
     """What is at work and what waits; training does not count for being ready, but is worth knowing."""
     redis = parts().redis
     return {

@@ -28,7 +28,11 @@ export async function ask(method, path, { json, form, headers = {}, signal, quie
   }
   const isJson = /\bjson$/.test(answer.headers.get("Content-Type")?.split(";")[0] ?? "");
   if (!answer.ok) {
-    throw new Problem(answer.status, isJson ? await answer.json() : {}, Number(answer.headers.get("Retry-After")) || null);
+    throw new Problem(
+      answer.status,
+      isJson ? await answer.json() : {},
+      Number(answer.headers.get("Retry-After")) || null,
+    );
   }
   return isJson ? answer.json() : answer.text();
 }
@@ -41,7 +45,9 @@ export async function follow(path, seen, signal) {
     const resource = await get(path, { signal, quiet: true, headers: wait ? { Prefer: `wait=${wait}` } : {} });
     await seen(resource);
     if (isFinal(resource)) return;
-    await new Promise((resolve) => { setTimeout(resolve, 150); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 150);
+    });
   }
 }
 
@@ -51,7 +57,10 @@ let openapi;
 /** The schema of an operation's body in one media type, or null where it takes none: what this server can do. */
 export async function bodySchema(path, type = "application/json") {
   openapi ??= get("/openapi.json", { quiet: true });
-  const document = await openapi.catch((problem) => { openapi = undefined; throw problem; });
+  const document = await openapi.catch((problem) => {
+    openapi = undefined;
+    throw problem;
+  });
   const schema = document.paths[path]?.post?.requestBody?.content?.[type]?.schema;
   return schema ? resolved(schema, document) : null;
 }
@@ -59,5 +68,8 @@ export async function bodySchema(path, type = "application/json") {
 function resolved(schema, document) {
   const target = schema.$ref ?? schema.allOf?.[0]?.$ref;
   if (!target) return schema;
-  return target.split("/").slice(1).reduce((node, step) => node[step], document);
+  return target
+    .split("/")
+    .slice(1)
+    .reduce((node, step) => node[step], document);
 }

@@ -27,7 +27,8 @@ function route() {
   VIEWS[chosen].show(outlet, decodeURIComponent(rest.join("/")), leave.signal);
   const heading = outlet.querySelector("h1");
   document.title = `${heading.textContent} · Hemline`;
-  if (current !== undefined) { // not on the first page, where the reader begins at the top anyway
+  if (current !== undefined) {
+    // not on the first page, where the reader begins at the top anyway
     window.scrollTo(0, 0);
     heading.tabIndex = -1;
     heading.focus({ preventScroll: true });

@@ -19,15 +19,40 @@ export function show(outlet, ids, signal) {
   const trouble = h("div", { "aria-live": "polite" });
   const model = modelChoice(signal);
   const begin = (files) => guarded(trouble, () => start(files, model.value, trouble, signal));
-  const bring = h("section", { class: "card stack", "aria-label": "New batch" },
-    dropZone({ id: "files", title: "Choose many pictures", hint: "or drop them here, as many as you like", accept: ACCEPTED, multiple: true, take: begin, signal }),
-    h("div", { class: "row" }, h("button", { type: "button", onclick: async () => begin(await Promise.all(SAMPLES.map(sample))) }, "Try the ten samples")),
-    model.element, trouble);
+  const bring = h(
+    "section",
+    { class: "card stack", "aria-label": "New batch" },
+    dropZone({
+      id: "files",
+      title: "Choose many pictures",
+      hint: "or drop them here, as many as you like",
+      accept: ACCEPTED,
+      multiple: true,
+      take: begin,
+      signal,
+    }),
+    h(
+      "div",
+      { class: "row" },
+      h(
+        "button",
+        { type: "button", onclick: async () => begin(await Promise.all(SAMPLES.map(sample))) },
+        "Try the ten samples",
+      ),
+    ),
+    model.element,
+    trouble,
+  );
   const recent = h("div", {}, h("p", { class: "soft" }, "Looking…"));
   outlet.append(
-    h("header", { class: "lead" }, h("h1", {}, "Many pictures at once"),
-      h("p", {}, "All of them are answered by the same model version. A picture that cannot be read fails alone.")),
-    h("div", { class: "columns" }, bring, h("section", { class: "card" }, h("h2", {}, "Recent batches"), recent)));
+    h(
+      "header",
+      { class: "lead" },
+      h("h1", {}, "Many pictures at once"),
+      h("p", {}, "All of them are answered by the same model version. A picture that cannot be read fails alone."),
+    ),
+    h("div", { class: "columns" }, bring, h("section", { class: "card" }, h("h2", {}, "Recent batches"), recent)),
+  );
   guarded(trouble, () => offerFiles(bring, begin, signal));
   guarded(recent, () => list(recent, signal));
 }
@@ -53,7 +78,9 @@ async function start(files, model, trouble, signal) {
   const ids = [];
   const names = [];
   for await (const chunk of chunks(files)) {
-    trouble.replaceChildren(h("p", { class: "soft" }, `Sending: ${count(names.length)} of ${plural(files.length, "picture")}…`));
+    trouble.replaceChildren(
+      h("p", { class: "soft" }, `Sending: ${count(names.length)} of ${plural(files.length, "picture")}…`),
+    );
     const body = { images: chunk.map(({ image }) => image), ...(model === "production" ? {} : { model }) };
     const batch = await ask("POST", "/v1/batches", { json: body, signal, shown: shellLoop(chunk, model) });
     const named = chunk.map(({ name }) => name);
@@ -88,7 +115,9 @@ async function upload(files, model, signal) {
   const parts = { file, ...(labels ? { labels } : {}), top_k: "1", ...(model === "production" ? {} : { model }) };
   const form = new FormData();
   for (const [name, value] of Object.entries(parts)) form.append(name, value);
-  const words = Object.entries(parts).map(([name, value]) => `-F ${quoted(`${name}=${value.name ? `@${value.name}` : value}`)}`);
+  const words = Object.entries(parts).map(
+    ([name, value]) => `-F ${quoted(`${name}=${value.name ? `@${value.name}` : value}`)}`,
+  );
   return ask("POST", "/v1/batches", { form, signal, shown: words.join(" ") });
 }
 
@@ -96,22 +125,43 @@ async function upload(files, model, signal) {
 function remember(batch, names) {
   try {
     sessionStorage.setItem(batch, JSON.stringify(names));
-  } catch { /* full: the places have to do */ }
+  } catch {
+    /* full: the places have to do */
+  }
 }
 
 function shellLoop(chunk, model) {
   const ends = [...new Set(chunk.map(({ name }) => name.split(".").at(-1)))].map((end) => `*.${end}`).join(" ");
   const rest = model === "production" ? "" : `, "model": "${model}"`;
-  return `--data @<(s='{"images": ['; for f in ${ends}; do printf '%s"%s"' "$s" "$(base64 -w0 "$f")"; s=', '; done; printf ']${rest}}')`;
+  const each = `printf '%s"%s"' "$s" "$(base64 -w0 "$f")"; s=', '`;
+  return `--data @<(s='{"images": ['; for f in ${ends}; do ${each}; done; printf ']${rest}}')`;
 }
 
 async function list(place, signal) {
   const { items } = await get("/v1/batches?limit=20", { signal });
   if (!items.length) {
-    place.replaceChildren(h("p", { class: "soft" }, "None yet. Batches are kept for a while after they ended, then forgotten."));
+    place.replaceChildren(
+      h("p", { class: "soft" }, "None yet. Batches are kept for a while after they ended, then forgotten."),
+    );
     return;
   }
-  place.replaceChildren(h("ul", { class: "rows" }, items.map(({ id, status, counts, created_at: at, model_version: version }) =>
-    h("li", {}, h("a", { href: `#batches/${id}` }, h("strong", {}, plural(counts.total, "picture")),
-      h("span", { class: "soft" }, `${version}, ${ago(at)}${counts.failed ? `, ${counts.failed} failed` : ""}`)), statusBadge(status)))));
+  place.replaceChildren(
+    h(
+      "ul",
+      { class: "rows" },
+      items.map(({ id, status, counts, created_at: at, model_version: version }) =>
+        h(
+          "li",
+          {},
+          h(
+            "a",
+            { href: `#batches/${id}` },
+            h("strong", {}, plural(counts.total, "picture")),
+            h("span", { class: "soft" }, `${version}, ${ago(at)}${counts.failed ? `, ${counts.failed} failed` : ""}`),
+          ),
+          statusBadge(status),
+        ),
+      ),
+    ),
+  );
 }

@@ -9,13 +9,14 @@ panel.querySelector("button").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(code.textContent);
     announce("Copied.");
-  } catch { // not allowed on a page without TLS: select it instead, for the user's own Ctrl-C
+  } catch {
+    // not allowed on a page without TLS: select it instead, for the user's own Ctrl-C
     getSelection().selectAllChildren(code);
     announce("Selected; copy it with Control C.");
   }
 });
 
-/** Show a request. `shown` is a shell word that stands for the body. What was done is not hidden by what was read then. */
+/** Show a request; `shown` is a shell word that stands for its body. What is read next does not hide what was done. */
 export function remember({ method, path, headers, body, shown }) {
   if (method !== "GET") acted = Date.now();
   else if (Date.now() - acted < 10_000) return;
@@ -26,7 +27,8 @@ export function remember({ method, path, headers, body, shown }) {
 /** A request in POSIX shell. */
 export function command({ method, path, headers, body, shown }) {
   const words = [`curl ${quoted(location.origin + path)}`];
-  if (method !== "GET" && !(method === "POST" && (body || shown))) words[0] = `curl -X ${method} ${quoted(location.origin + path)}`;
+  if (method !== "GET" && !(method === "POST" && (body || shown)))
+    words[0] = `curl -X ${method} ${quoted(location.origin + path)}`;
   for (const [name, value] of Object.entries(headers)) words.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (shown) words.push(shown);
   else if (body) words.push(`-d ${quoted(body)}`);

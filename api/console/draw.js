@@ -2,16 +2,26 @@
 import { announce, h } from "./dom.js";
 import { choice } from "./parts.js";
 
-const SIDE = 28, SCALE = 10, FULL = SIDE * SCALE;
+const SIDE = 28,
+  SCALE = 10,
+  FULL = SIDE * SCALE;
 const BRUSHES = { Fine: 12, Medium: 26, Broad: 48 };
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const HELP = "Draw with a finger or a mouse. By keyboard: arrow keys move, Space puts the pen down and lifts it, "
-  + "Control Z undoes.";
+const HELP =
+  "Draw with a finger or a mouse. By keyboard: arrow keys move, Space puts the pen down and lifts it, " +
+  "Control Z undoes.";
 
 /** The drawing pad; `take` gets the drawing as a file, 28×28. */
 export function drawingPad(take) {
-  const canvas = h("canvas", { width: FULL, height: FULL, tabIndex: 0, id: "pad", role: "application",
-    "aria-label": "Drawing pad", "aria-describedby": "pad-help" });
+  const canvas = h("canvas", {
+    width: FULL,
+    height: FULL,
+    tabIndex: 0,
+    id: "pad",
+    role: "application",
+    "aria-label": "Drawing pad",
+    "aria-describedby": "pad-help",
+  });
   const paint = canvas.getContext("2d", { willReadFrequently: true });
   const tool = { width: BRUSHES.Medium, tone: "#e6e6e6" };
   const cursor = { x: FULL / 2, y: FULL / 2, isDown: false, isShown: false };
@@ -64,7 +74,7 @@ export function drawingPad(take) {
 
   function place(event) {
     const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width * FULL, (event.clientY - box.top) / box.height * FULL];
+    return [((event.clientX - box.left) / box.width) * FULL, ((event.clientY - box.top) / box.height) * FULL];
   }
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -86,7 +96,10 @@ export function drawingPad(take) {
     event.preventDefault();
     redraw();
   });
-  canvas.addEventListener("blur", () => { Object.assign(cursor, { isShown: false, isDown: false }); redraw(); });
+  canvas.addEventListener("blur", () => {
+    Object.assign(cursor, { isShown: false, isDown: false });
+    redraw();
+  });
 
   function togglePen() {
     Object.assign(cursor, { isShown: true, isDown: !cursor.isDown });
@@ -107,19 +120,41 @@ export function drawingPad(take) {
   }
 
   const button = (text, onclick, properties = {}) => h("button", { type: "button", onclick, ...properties }, text);
-  const undo = button("Undo", () => { undoLast(); redraw(); });
-  const clear = button("Clear", () => { strokes = []; cursor.isDown = false; redraw(); });
-  const inside = button("Fill the outline", () => { strokes.push({}); redraw(); });
-  const send = button("Classify the drawing", async () => {
-    cursor.isShown = false;
+  const undo = button("Undo", () => {
+    undoLast();
     redraw();
-    take([await asFile(paint)]);
-  }, { class: "primary" });
-  const brushes = choice("Brush", { ...BRUSHES, Eraser: 0 }, "Medium", (width) => Object.assign(tool,
-    width ? { width, tone: "#e6e6e6" } : { width: BRUSHES.Medium, tone: "#000" }));
+  });
+  const clear = button("Clear", () => {
+    strokes = [];
+    cursor.isDown = false;
+    redraw();
+  });
+  const inside = button("Fill the outline", () => {
+    strokes.push({});
+    redraw();
+  });
+  const send = button(
+    "Classify the drawing",
+    async () => {
+      cursor.isShown = false;
+      redraw();
+      take([await asFile(paint)]);
+    },
+    { class: "primary" },
+  );
+  const brushes = choice("Brush", { ...BRUSHES, Eraser: 0 }, "Medium", (width) =>
+    Object.assign(tool, width ? { width, tone: "#e6e6e6" } : { width: BRUSHES.Medium, tone: "#000" }),
+  );
   redraw();
-  return h("div", { class: "pad" }, canvas, brushes, h("div", { class: "row" }, inside, undo, clear),
-    send, h("p", { class: "soft small", id: "pad-help" }, HELP));
+  return h(
+    "div",
+    { class: "pad" },
+    canvas,
+    brushes,
+    h("div", { class: "row" }, inside, undo, clear),
+    send,
+    h("p", { class: "soft small", id: "pad-help" }, HELP),
+  );
 }
 
 /** Each of the 28×28 pixels is the mean of its square, as a camera's would be. */
@@ -132,7 +167,7 @@ async function asFile(paint) {
     for (let x = 0; x < SIDE; x++) {
       let sum = 0;
       for (let at = 0; at < SCALE * SCALE; at++) {
-        sum += data[4 * ((y * SCALE + Math.floor(at / SCALE)) * FULL + x * SCALE + at % SCALE)];
+        sum += data[4 * ((y * SCALE + Math.floor(at / SCALE)) * FULL + x * SCALE + (at % SCALE))];
       }
       image.data.fill(Math.round(sum / SCALE / SCALE), 4 * (y * SIDE + x), 4 * (y * SIDE + x) + 3);
     }

@@ -23,6 +23,7 @@ export function duration(seconds) {
 export function ago(timestamp) {
   const seconds = (Date.now() - new Date(timestamp)) / 1000;
   if (seconds < 45) return "just now";
-  if (seconds < 86_400) return `${duration(seconds)} ago`;
+  if (seconds < 3600) return `${duration(seconds)} ago`;
+  if (seconds < 86_400) return `${Math.round(seconds / 3600)} h ago`;
   return new Date(timestamp).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
 }

@@ -8,26 +8,32 @@ import { guarded } from "./problems.js";
 export function predictionHistory(signal, forgotten) {
   const list = h("ol", { class: "thumbs" });
   const more = h("button", { type: "button", hidden: true }, "Show older ones");
-  const nothing = h("p", { class: "soft", hidden: true }, "No answers yet. They are kept for a while after they were given, then forgotten.");
+  const nothing = h(
+    "p",
+    { class: "soft", hidden: true },
+    "No answers yet. They are kept for a while after they were given, then forgotten.",
+  );
   const trouble = h("div");
   const element = h("section", { class: "history" }, h("h2", {}, "Recent answers"), nothing, list, more, trouble);
 
-  const load = (cursor) => guarded(trouble, async () => {
-    const query = new URLSearchParams({ limit: 12, status: "succeeded", ...(cursor ? { cursor } : {}) });
-    const page = await get(`/v1/predictions?${query}`, { quiet: true, signal });
-    const items = page.items.map((prediction) => thumb(prediction, () => remove(prediction)));
-    if (cursor) list.append(...items);
-    else list.replaceChildren(...items);
-    nothing.hidden = list.children.length > 0;
-    more.hidden = !page.next_cursor;
-    more.onclick = () => load(page.next_cursor);
-  });
+  const load = (cursor) =>
+    guarded(trouble, async () => {
+      const query = new URLSearchParams({ limit: 12, status: "succeeded", ...(cursor ? { cursor } : {}) });
+      const page = await get(`/v1/predictions?${query}`, { quiet: true, signal });
+      const items = page.items.map((prediction) => thumb(prediction, () => remove(prediction)));
+      if (cursor) list.append(...items);
+      else list.replaceChildren(...items);
+      nothing.hidden = list.children.length > 0;
+      more.hidden = !page.next_cursor;
+      more.onclick = () => load(page.next_cursor);
+    });
 
-  const remove = (prediction) => guarded(trouble, async () => {
-    await forget(prediction.id);
-    forgotten(prediction.id);
-    await load();
-  });
+  const remove = (prediction) =>
+    guarded(trouble, async () => {
+      await forget(prediction.id);
+      forgotten(prediction.id);
+      await load();
+    });
 
   load();
   return { element, refresh: () => load() };
@@ -45,8 +51,19 @@ export async function forget(id, quiet = false) {
 
 function thumb({ id, result, created_at: at }, remove) {
   const name = result.is_fashion ? result.label : `None (${result.label}?)`;
-  return h("li", {},
-    h("a", { href: `#classify/${id}`, title: `${percent(result.confidence)}, ${ago(at)}` },
-      h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }), h("span", {}, name)),
-    h("button", { type: "button", class: "remove", onclick: remove, title: "Forget", "aria-label": `Forget ${name}, ${ago(at)}` }, "×"));
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { href: `#classify/${id}`, title: `${percent(result.confidence)}, ${ago(at)}` },
+      h("img", { class: "pixels", src: result.preview, alt: "", width: 28, height: 28 }),
+      h("span", {}, name),
+    ),
+    h(
+      "button",
+      { type: "button", class: "remove", onclick: remove, title: "Forget", "aria-label": `Forget ${name}, ${ago(at)}` },
+      "×",
+    ),
+  );
 }

@@ -6,7 +6,17 @@ import { duration, percent, plural } from "./format.js";
 import { statusBadge, table } from "./parts.js";
 import { guarded } from "./problems.js";
 
-const SEEN = ["queued", "running", "progress", "epoch", "interrupted", "handed_back", "succeeded", "failed", "canceled"];
+const SEEN = [
+  "queued",
+  "running",
+  "progress",
+  "epoch",
+  "interrupted",
+  "handed_back",
+  "succeeded",
+  "failed",
+  "canceled",
+];
 const LAST = ["succeeded", "failed", "canceled"];
 
 export function showJob(outlet, id, signal) {
@@ -14,24 +24,50 @@ export function showJob(outlet, id, signal) {
   const curves = h("section", { class: "card columns even", "aria-label": "Curves" });
   const spec = h("section", { class: "card" });
   outlet.append(
-    h("header", { class: "lead" }, h("p", { class: "back" }, h("a", { href: "#training" }, "Training")), h("h1", {}, "A training job")),
-    state, curves, spec);
+    h(
+      "header",
+      { class: "lead" },
+      h("p", { class: "back" }, h("a", { href: "#training" }, "Training")),
+      h("h1", {}, "A training job"),
+    ),
+    state,
+    curves,
+    spec,
+  );
   guarded(state, () => live(id, state, curves, spec, outlet.querySelector("h1"), signal));
 }
 
 async function live(id, state, curves, spec, heading, signal) {
   let job = await get(`/v1/training-jobs/${id}`, { signal });
   const rows = new Map(job.history.map((row) => [row.epoch, row])); // a stream tells everything from the beginning
-  const series = (...names) => names.map(([name, field]) => ({ name, values: [...rows.values()].map((row) => row[field]) }));
+  const series = (...names) =>
+    names.map(([name, field]) => ({ name, values: [...rows.values()].map((row) => row[field]) }));
   const losses = () => series(["training", "loss"], ["validation", "val_loss"]);
   const accuracies = () => series(["training", "accuracy"], ["validation", "val_accuracy"]);
   const loss = epochLines("Loss", losses(), job.spec.epochs, (value) => value.toFixed(2));
   const accuracy = epochLines("Accuracy", accuracies(), job.spec.epochs, percent, (share) => percent(share, 0));
   heading.textContent = job.spec.description || `Training ${job.spec.network}`;
   curves.replaceChildren(loss.element, accuracy.element);
-  spec.replaceChildren(h("details", {}, h("summary", {}, "All settings of this job"), table("Settings", ["Setting", "Value"],
-    Object.entries(job.spec).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "object" ? JSON.stringify(value) : String(value)]))));
-  const render = () => renderState(state, job, rows.size, async () => { job = await ask("POST", `/v1/training-jobs/${id}/cancel`); render(); });
+  spec.replaceChildren(
+    h(
+      "details",
+      {},
+      h("summary", {}, "All settings of this job"),
+      table(
+        "Settings",
+        ["Setting", "Value"],
+        Object.entries(job.spec).map(([name, value]) => [
+          name.replaceAll("_", " "),
+          typeof value === "object" ? JSON.stringify(value) : String(value),
+        ]),
+      ),
+    ),
+  );
+  const render = () =>
+    renderState(state, job, rows.size, async () => {
+      job = await ask("POST", `/v1/training-jobs/${id}/cancel`);
+      render();
+    });
   render();
 
   /** What an event says; events may come twice. */
@@ -53,14 +89,19 @@ async function events(path, told, signal) {
   while (!signal.aborted) {
     const hasEnded = await new Promise((resolve) => {
       const source = new EventSource(path);
-      const end = (how) => { source.close(); resolve(how); };
+      const end = (how) => {
+        source.close();
+        resolve(how);
+      };
       for (const type of SEEN) {
         source.addEventListener(type, (event) => {
-          told(type, JSON.parse(event.data)).catch(() => {}); // a state that cannot be read now will be read with the next
+          told(type, JSON.parse(event.data)).catch(() => {}); // read with the next event, then
           if (LAST.includes(type)) end(true);
         });
       }
-      source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) end(false); });
+      source.addEventListener("error", () => {
+        if (source.readyState === EventSource.CLOSED) end(false);
+      });
       signal.addEventListener("abort", () => end(true), { once: true });
     });
     if (hasEnded) return;
@@ -72,33 +113,67 @@ function renderState(place, job, epochs, cancel) {
   const { progress, result, error, status } = job;
   const trouble = h("div");
   const meter = h("progress", { max: 1, "aria-label": "Progress" });
-  if (status !== "queued") meter.value = status === "succeeded" ? 1 : progress?.fraction ?? 0;
-  place.replaceChildren(...[
-    h("div", { class: "row spread" }, statusBadge(status), h("span", { class: "soft" }, `${epochs} of ${plural(job.spec.epochs, "epoch")}`)),
-    status === "succeeded" ? null : meter,
-    h("p", {}, sentence(job)),
-    error ? h("div", { class: "notice bad" }, h("p", { class: "what" }, "It failed"), h("p", {}, error.detail)) : null,
-    result ? outcome(result) : null, trouble,
-    isFinal(job) ? null : h("div", { class: "row" }, h("button", { type: "button", disabled: Boolean(job.cancel_requested),
-      onclick: () => guarded(trouble, cancel) }, job.cancel_requested ? "Being canceled…" : "Cancel the job")),
-  ].filter(Boolean));
+  if (status !== "queued") meter.value = status === "succeeded" ? 1 : (progress?.fraction ?? 0);
+  place.replaceChildren(
+    ...[
+      h(
+        "div",
+        { class: "row spread" },
+        statusBadge(status),
+        h("span", { class: "soft" }, `${epochs} of ${plural(job.spec.epochs, "epoch")}`),
+      ),
+      status === "succeeded" ? null : meter,
+      h("p", {}, sentence(job)),
+      error
+        ? h("div", { class: "notice bad" }, h("p", { class: "what" }, "It failed"), h("p", {}, error.detail))
+        : null,
+      result ? outcome(result) : null,
+      trouble,
+      isFinal(job)
+        ? null
+        : h(
+            "div",
+            { class: "row" },
+            h(
+              "button",
+              { type: "button", disabled: Boolean(job.cancel_requested), onclick: () => guarded(trouble, cancel) },
+              job.cancel_requested ? "Being canceled…" : "Cancel the job",
+            ),
+          ),
+    ].filter(Boolean),
+  );
 }
 
 function sentence({ status, progress, cancel_requested: isEnding }) {
   if (isEnding && status === "running") return "It ends at its next step.";
   if (status === "queued") return "Waiting for a training worker.";
-  if (status === "running" && progress?.phase === "publishing") return "Trained. Measuring and publishing the new version.";
+  if (status === "running" && progress?.phase === "publishing")
+    return "Trained. Measuring and publishing the new version.";
   if (status === "running" && progress?.epoch) {
     const left = progress.eta_seconds === undefined ? "" : `, ${duration(progress.eta_seconds)} to go`;
     return `Epoch ${progress.epoch}, step ${progress.step} of ${progress.steps}${left}.`;
   }
-  return { running: "A worker has it. The first time it loads TensorFlow, which takes a while.", succeeded: "Trained, measured and published.", canceled: "It was canceled.", failed: "" }[status] ?? "";
+  return (
+    {
+      running: "A worker has it. The first time it loads TensorFlow, which takes a while.",
+      succeeded: "Trained, measured and published.",
+      canceled: "It was canceled.",
+      failed: "",
+    }[status] ?? ""
+  );
 }
 
 function outcome({ model_version: version, promoted, metrics }) {
   const measured = Object.entries(metrics).filter(([, value]) => value?.accuracy !== undefined);
-  return h("div", { class: "notice good" },
+  return h(
+    "div",
+    { class: "notice good" },
     h("p", { class: "what" }, "It made ", h("a", { href: `#models/${version}` }, version)),
-    h("p", {}, measured.map(([name, { accuracy }]) => `${percent(accuracy)} on ${name}`).join(", "),
-      promoted ? ". It is production now." : ". It is not production; promote it under Models."));
+    h(
+      "p",
+      {},
+      measured.map(([name, { accuracy }]) => `${percent(accuracy)} on ${name}`).join(", "),
+      promoted ? ". It is production now." : ". It is not production; promote it under Models.",
+    ),
+  );
 }

@@ -2,28 +2,47 @@
 import { announce, h } from "./dom.js";
 
 const TITLES = {
-  0: "The service does not answer", 404: "It is not there", 409: "It is too late for that", 413: "That is too large",
-  415: "That form is not taken", 422: "Something has to change", 429: "Too many requests", 500: "Something broke",
+  0: "The service does not answer",
+  404: "It is not there",
+  409: "It is too late for that",
+  413: "That is too large",
+  415: "That form is not taken",
+  422: "Something has to change",
+  429: "Too many requests",
+  500: "Something broke",
   503: "The service has no room just now",
 };
 
 /** A notice for what was thrown; `again` makes a button. Where it is a bug of ours, it is thrown on. */
 export function notice(problem, again) {
   if (problem.status === undefined) throw problem;
-  const title = problem.document.type?.endsWith("invalid-image") ? "The picture cannot be read" : TITLES[problem.status];
+  const title = problem.document.type?.endsWith("invalid-image")
+    ? "The picture cannot be read"
+    : TITLES[problem.status];
   const errors = problem.document.errors ?? [];
   announce(`${title ?? "That did not work"}. ${problem.message}`);
-  return h("div", { class: "notice bad" },
+  return h(
+    "div",
+    { class: "notice bad" },
     h("p", { class: "what" }, title ?? "That did not work"),
-    errors.length ? h("ul", {}, errors.map(({ pointer, detail }) => h("li", {}, named(pointer), detail)))
+    errors.length
+      ? h(
+          "ul",
+          {},
+          errors.map(({ pointer, detail }) => h("li", {}, named(pointer), detail)),
+        )
       : h("p", {}, problem.message),
     problem.retryAfter ? h("p", { class: "soft" }, `It may work again in ${problem.retryAfter} s.`) : null,
-    again ? h("button", { type: "button", onclick: again }, "Try again") : null);
+    again ? h("button", { type: "button", onclick: again }, "Try again") : null,
+  );
 }
 
 /** What a pointer points at, unless there is only one thing that it could be. */
 function named(pointer) {
-  const field = pointer.replace(/^[#?]\/?/, "").replaceAll("/", " › ").replaceAll("_", " ");
+  const field = pointer
+    .replace(/^[#?]\/?/, "")
+    .replaceAll("/", " › ")
+    .replaceAll("_", " ");
   return field && field !== "image" ? h("strong", {}, `${field}: `) : null;
 }
 
@@ -33,6 +52,11 @@ export async function guarded(place, action) {
     await action();
   } catch (problem) {
     if (problem.name === "AbortError") return;
-    place.replaceChildren(notice(problem, () => { place.replaceChildren(); guarded(place, action); }));
+    place.replaceChildren(
+      notice(problem, () => {
+        place.replaceChildren();
+        guarded(place, action);
+      }),
+    );
   }
 }

@@ -13,11 +13,22 @@ const PARTS = {
 const QUEUES = { predictions: "Pictures", batches: "Batches", training: "Training" };
 
 export function show(outlet, _, signal) {
-  const state = h("section", { class: "card", "aria-label": "State", "aria-live": "polite" }, h("p", { class: "soft" }, "Looking…"));
+  const state = h(
+    "section",
+    { class: "card", "aria-label": "State", "aria-live": "polite" },
+    h("p", { class: "soft" }, "Looking…"),
+  );
   const work = h("div", { class: "tiles" });
   outlet.append(
-    h("header", { class: "lead" }, h("h1", {}, "System"), h("p", {}, "What the service says about itself, asked anew every three seconds.")),
-    state, work);
+    h(
+      "header",
+      { class: "lead" },
+      h("h1", {}, "System"),
+      h("p", {}, "What the service says about itself, asked anew every three seconds."),
+    ),
+    state,
+    work,
+  );
   watch(state, work, signal);
 }
 
@@ -25,16 +36,25 @@ async function watch(state, work, signal) {
   for (let first = true; !signal.aborted; first = false) {
     try {
       const ready = await readiness(signal, !first);
-      const jobs = await Promise.all(["training-jobs", "tuning-jobs"].map((kind) => get(`/v1/${kind}?limit=100`, { quiet: true, signal })));
+      const jobs = await Promise.all(
+        ["training-jobs", "tuning-jobs"].map((kind) => get(`/v1/${kind}?limit=100`, { quiet: true, signal })),
+      );
       const recent = await get("/v1/predictions?limit=100&status=succeeded", { quiet: true, signal });
-      render(state, work, ready, jobs.flatMap((page) => page.items), recent.items);
+      render(
+        state,
+        work,
+        ready,
+        jobs.flatMap((page) => page.items),
+        recent.items,
+      );
     } catch (problem) {
       if (signal.aborted) return;
       work.replaceChildren();
       state.dataset.said = "";
       state.replaceChildren(notice(problem));
     }
-    do await pause(EVERY, signal); while (document.hidden && !signal.aborted);
+    do await pause(EVERY, signal);
+    while (document.hidden && !signal.aborted);
   }
 }
 
@@ -51,33 +71,74 @@ async function readiness(signal, quiet) {
 function render(state, work, ready, jobs, recent) {
   const isWell = ready.status === "ready";
   const headline = isWell ? "All is well" : "Something is wrong";
-  if (state.dataset.said !== JSON.stringify(ready.checks)) { // said once, not every three seconds
+  if (state.dataset.said !== JSON.stringify(ready.checks)) {
+    // said once, not every three seconds
     state.dataset.said = JSON.stringify(ready.checks);
-    state.replaceChildren(h("h2", { class: isWell ? "well" : "ill" }, headline),
-      h("dl", { class: "checks" }, Object.entries(ready.checks).map(([name, says]) => [
-        h("dt", {}, h("strong", {}, PARTS[name]?.[0] ?? name), h("span", { class: "soft" }, PARTS[name]?.[1] ?? "")),
-        h("dd", { class: says === "ok" ? "well" : "ill" }, says === "ok" ? "well" : says)])));
+    state.replaceChildren(
+      h("h2", { class: isWell ? "well" : "ill" }, headline),
+      h(
+        "dl",
+        { class: "checks" },
+        Object.entries(ready.checks).map(([name, says]) => [
+          h("dt", {}, h("strong", {}, PARTS[name]?.[0] ?? name), h("span", { class: "soft" }, PARTS[name]?.[1] ?? "")),
+          h("dd", { class: says === "ok" ? "well" : "ill" }, says === "ok" ? "well" : says),
+        ]),
+      ),
+    );
   }
   const running = jobs.filter(({ status }) => status === "running").length;
   const waiting = jobs.filter(({ status }) => status === "queued").length;
-  work.replaceChildren(...[
-    ready.workers ? tile("Workers", [["answer pictures", ready.workers.predictions], ["train models", ready.workers.training]]) : null,
-    ready.queues ? tile("Messages that wait", Object.entries(ready.queues).map(([name, length]) => [QUEUES[name] ?? name, length])) : null,
-    tile("Jobs", [["running", running], ["waiting", waiting]], "#training"),
-    recentTile(recent),
-  ].filter(Boolean));
+  work.replaceChildren(
+    ...[
+      ready.workers
+        ? tile("Workers", [
+            ["answer pictures", ready.workers.predictions],
+            ["train models", ready.workers.training],
+          ])
+        : null,
+      ready.queues
+        ? tile(
+            "Messages that wait",
+            Object.entries(ready.queues).map(([name, length]) => [QUEUES[name] ?? name, length]),
+          )
+        : null,
+      tile(
+        "Jobs",
+        [
+          ["running", running],
+          ["waiting", waiting],
+        ],
+        "#training",
+      ),
+      recentTile(recent),
+    ].filter(Boolean),
+  );
 }
 
 function tile(title, rows, link) {
-  return h("section", { class: "card tile" }, h("h2", {}, link ? h("a", { href: link }, title) : title),
-    h("dl", {}, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, typeof value === "number" ? count(value) : value)))));
+  return h(
+    "section",
+    { class: "card tile" },
+    h("h2", {}, link ? h("a", { href: link }, title) : title),
+    h(
+      "dl",
+      {},
+      rows.map(([name, value]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, typeof value === "number" ? count(value) : value)),
+      ),
+    ),
+  );
 }
 
 function recentTile(recent) {
-  if (!recent.length) return h("section", { class: "card tile" }, h("h2", {}, "Recent answers"), h("p", { class: "soft" }, "None yet."));
+  if (!recent.length)
+    return h("section", { class: "card tile" }, h("h2", {}, "Recent answers"), h("p", { class: "soft" }, "None yet."));
   const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const of = (name) => milliseconds(middle(recent.map(({ timings }) => timings[name])));
   return tile(`Last ${plural(recent.length, "answer")}`, [
-    ["reading, median", of("decode_ms")], ["waiting, median", of("queue_ms")], ["computing, median", of("inference_ms")],
-    ["together, at most", Math.max(...recent.map(({ timings }) => timings.batch_size))]]);
+    ["reading, median", of("decode_ms")],
+    ["waiting, median", of("queue_ms")],
+    ["computing, median", of("inference_ms")],
+    ["together, at most", Math.max(...recent.map(({ timings }) => timings.batch_size))],
+  ]);
 }
