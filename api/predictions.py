@@ -16,7 +16,9 @@ from api import responses
 from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
+from ml.explanations import Explanation
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image, render_preview
+from ml.overlays import render_overlay
 from workers import ids
 from workers.groups import Item, Prediction
 from workers.jobs import JobState
@@ -108,13 +110,15 @@ def read_item(image: str, body: dict[str, Any]) -> Item:
     started = time.perf_counter()
     contract = read_image(_decode(image), parts().settings.max_pixels)
     decode_ms = round((time.perf_counter() - started) * 1e3, 3)
-    return item_of(contract, {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms})
+    doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms}
+    return item_of(contract, doc, body.get("explain", False))
 
 
-def item_of(contract: ContractImage, doc: dict[str, Any]) -> Item:
+def item_of(contract: ContractImage, doc: dict[str, Any], explain: bool = False) -> Item:
     """A picture that was read, ready for the queue with what comes with it."""
     warnings = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
-    return Item({**doc, "warnings": warnings}, contract.pixels)
+    source = {"source": "photo"} if contract.is_photo else {}
+    return Item({**doc, "warnings": warnings, **source}, contract.pixels, photo=contract.is_photo, explain=explain)
 
 
 def document(prediction: Prediction) -> dict[str, Any]:
@@ -148,10 +152,27 @@ def result(prediction: Prediction) -> dict[str, Any]:
         "is_fashion": bool(prediction.result["is_fashion"]),
         "novelty": round(float(prediction.result["novelty"]), 6),
         "warnings": prediction.doc["warnings"],
+        "source": prediction.doc.get("source", "contract"),  # written only where it is another
     }
     if prediction.pixels is not None:
-        shown["preview"] = "data:image/png;base64," + b64encode(render_preview(prediction.pixels)).decode()
+        shown["preview"] = _png_uri(render_preview(prediction.pixels))
+        if prediction.explanation is not None:
+            shown["explanation"] = _explanation(prediction.explanation, prediction.pixels)
     return shown
+
+
+def _explanation(explanation: Explanation, pixels: bytes) -> dict[str, Any]:
+    return {
+        "overlay": _png_uri(render_overlay(pixels, explanation.heat)),
+        "neighbors": [
+            {"index": each.index, "label": CLASS_NAMES[each.class_id], "class_id": each.class_id}
+            for each in explanation.neighbors
+        ],
+    }
+
+
+def _png_uri(png: bytes) -> str:
+    return "data:image/png;base64," + b64encode(png).decode()
 
 
 def _decode(text: str) -> bytes:

@@ -121,6 +121,10 @@ class PredictionRequestSchema(Schema):
     })  # fmt: skip
     model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
     top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
+    explain = _Boolean(load_default=False, metadata={
+        "description": "Say why: `explanation` in the result shows where the model looks, and training images that it finds alike.",
+        "example": False,
+    })  # fmt: skip
     metadata = _metadata_field()
 
 
@@ -200,6 +204,25 @@ class ImageWarningSchema(AnswerSchema):
     detail = _string("What was seen and what to do about it.", required=True)
 
 
+class NeighborSchema(AnswerSchema):
+    """A training image that looks much like the picture, to the model."""
+
+    index = _integer("Its place among the data set's 60,000 training images, from 0.", 123, required=True)
+    label = _string("The class that it belongs to.", "Sneaker", required=True)
+    class_id = _integer("The number of that class.", 7, required=True)
+
+
+class ExplanationSchema(AnswerSchema):
+    """Why the model says what it says."""
+
+    overlay = _string(
+        "What the model saw, enlarged to 224x224, with color where covering it would make the model less sure of its answer: "
+        "the brighter the more. A PNG as `data:` URI.", "data:image/png;base64,iVBORw0KGgo=", required=True)
+    neighbors = _many(
+        NeighborSchema, "The three training images that the model finds most alike, the nearest first. None where the version was "
+        "published without an index of them.", required=True)
+
+
 class PredictionResultSchema(AnswerSchema):
     """What the model says."""
 
@@ -210,7 +233,9 @@ class PredictionResultSchema(AnswerSchema):
     is_fashion = fields.Boolean(required=True, metadata={"description": "False where the picture looks like none of the classes."})
     novelty = _number("Share of known garments that look less unusual than this picture, 0 to 1.", 0.03, required=True)
     warnings = _many(ImageWarningSchema, "What to know about the picture.", required=True)
+    source = _string("How the picture came in, and so which network answered: `contract` (28x28, a drawing, or on a plain background) or `photo` (cut out of a photograph; answered by the version's network for photos, where it has one).", "contract", required=True)
     preview = _string("The 28x28 picture that the model saw, a PNG as `data:` URI.", "data:image/png;base64,iVBORw0KGgo=", required=True)
+    explanation = _nested(ExplanationSchema, "There when it was asked for with `explain`.")
 
 
 class TimingsSchema(AnswerSchema):
@@ -218,7 +243,7 @@ class TimingsSchema(AnswerSchema):
 
     decode_ms = _number("Reading the picture.", 0.3, required=True)
     queue_ms = _number("From acceptance to the worker.", 1.9, required=True)
-    inference_ms = _number("The model, for the whole batch.", 0.2, required=True)
+    inference_ms = _number("The model, for the whole batch, with the explanations that were asked for.", 0.2, required=True)
     batch_size = _integer("How many pictures were computed together.", 12, required=True)
 
 
@@ -580,8 +605,10 @@ class ModelCardSchema(ModelSchema):
     training_seconds = _number("How long training took.")
     data = fields.Dict(metadata={"description": "What it was trained on, with digests."})
     metrics = fields.Dict(metadata={"description": "Metrics on validation and test, by class too, with the confusion matrix."})
-    calibration = fields.Dict(metadata={"description": "The temperature and how it was fitted."})
-    novelty = fields.Dict(metadata={"description": "The score of the novelty gate and its threshold."})
+    calibration = fields.Dict(metadata={"description": "What logits are multiplied or divided by to get probabilities, and how it was fitted."})
+    novelty = fields.Dict(metadata={"description": "The score of the novelty gate, its threshold, and how well it tells pictures of no class."})
+    robustness = fields.Dict(metadata={"description": "Accuracy on corrupted test pictures, by corruption and severity, where it was measured."})
+    photos = fields.Dict(metadata={"description": "The network that answers photographs, where the version has one: its parameters, metrics, calibration and novelty."})
     history = fields.List(fields.Dict(), metadata={"description": "A row per epoch."})
     serving = fields.Dict(metadata={"description": "What the workers run."})
     sha256 = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Digest of each file."})

@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | evaluate | predict | networks`, without any queue or server."""
+"""The command line, without any queue or server: `python -m ml --help` lists what it can do."""
 
 import argparse
 import hashlib
@@ -7,24 +7,28 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, evaluation, networks
+from ml import datasets, networks, photos, releases
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
-from ml.images import CLASS_NAMES, InvalidImage, read_image
+from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
+from ml.overlays import render_overlay
 from ml.registry import UnknownModel, open_local
 from ml.runtime import Classifier
 from ml.spec import InvalidSpec, TrainingSpec
 from settings import InvalidSetting, Settings
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
-DEFAULT_MODEL: Final = "small"
+DEFAULT_MODEL: Final = releases.PRODUCTION_MODEL
+# Files of a model in a folder, which another model may lack.
+_STALE: Final = ("model.*", "novelty.npz", "neighbors.npz")
 
 
 class CommandFailed(Exception):
@@ -57,15 +61,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands.add_parser("train", help="train a model and publish it, or write it to a folder"))
 
-    judge = commands.add_parser("evaluate", help="accuracy, calibration and confusion of a model")
+    judge = commands.add_parser("evaluate", help="accuracy, calibration, novelty and robustness of a model")
     _add_model(judge)
     judge.add_argument("--data", type=Path, help="a .csv, IDX or .zip file with labels (the official test set)")
+    judge.add_argument("--json", type=Path, metavar="FILE", help="write the same report there too")
     judge.set_defaults(run=evaluate)
+
+    rank = commands.add_parser("novelty", help="compare novelty scores on a model, to choose the one to serve")
+    _add_model(rank)
+    rank.set_defaults(run=compare_novelty)
+
+    again = commands.add_parser("report", help="fit and measure a shipped model anew, without training")
+    again.add_argument("--shipped", required=True, metavar="NAME", help="rewrite files and card of ml/shipped/NAME")
+    again.set_defaults(run=refresh)
 
     use = commands.add_parser("predict", help="classify picture files")
     _add_model(use)
     use.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    use.add_argument("--explain", type=Path, metavar="DIR", help="write pictures there of where the model looks")
     use.set_defaults(run=predict)
+
+    _add_photos(commands.add_parser("train-photos", help="make the network for photos anew"))
 
     commands.add_parser("networks", help="list the architectures").set_defaults(run=list_networks)
     return parser
@@ -74,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     which = "a version (v3), an alias, a shipped model's name, or a folder (%(default)s)"
     parser.add_argument("--model", default=DEFAULT_MODEL, help=which)
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    recipe = SHIPPED / releases.PHOTOS / "spec.json"
+    parser.add_argument("--recipe", type=Path, default=recipe, metavar="FILE", help="in JSON (%(default)s)")
+    parser.add_argument("--out", type=Path, default=SHIPPED / releases.PHOTOS, metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the renderings of photos there")
+    parser.set_defaults(run=train_photos)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -127,16 +151,42 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
             base = to_keras(trained.model)
         trained = _train(specs[-1], data, options.checkpoint, base, options)
         name = options.data.name if options.data else "fashion-mnist"
-        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher))
+        # Other data is not what the figures of releases are compared on.
+        full_report = options.data is None
+        made = package(trained, specs[-1], data, name, earlier, _digests(options.teacher), full_report)
     except (ExportFailed, TrainingDiverged, WrongBase, WrongCheckpoint) as error:
         raise CommandFailed(str(error)) from error
     if out is None:
-        where = open_local(open_artifacts(settings.artifacts())).publish(made.files, made.card)
+        card, contents = releases.with_photos(made.card, made.files)
+        where = open_local(open_artifacts(settings.artifacts())).publish(contents, card)
     else:
         _write(out, made.files, made.card)
         where = str(out)
     test = made.card["metrics"]["test"]
     print(f"{where}: {test['accuracy']:.2%} of {test['images']:,} test images, by {made.card['serving']['artifact']}.")
+
+
+def train_photos(options: argparse.Namespace, settings: Settings) -> None:
+    """Make the network for photos as the recipe says, and write it to a folder."""
+    folders = Path(settings.photos_dir) if settings.photos_dir else None
+    split = photos.split(photos.load_photos(folders))
+    fashion = datasets.split_official(*_fashion_mnist(settings))
+    assert fashion.indexes is not None
+    from ml import photo_training
+    from ml.export import ExportFailed
+    from ml.training import TrainingDiverged, WrongBase
+
+    recipe = photo_training.read_recipe(options.recipe)
+    earlier = (SHIPPED / "accurate" / "model.keras").read_bytes()
+    try:
+        made = photo_training.make(
+            recipe, split, fashion.training, fashion.indexes, earlier, options.cache, partial(print, flush=True)
+        )
+    except (ExportFailed, TrainingDiverged, WrongBase) as error:
+        raise CommandFailed(str(error)) from error
+    _write(options.out, made.files, made.card, ["photos.*"])
+    test = made.card["metrics"]["test"]
+    print(f"{options.out}: {test['accuracy']:.2%} of {test['images']:,} photos, by {made.card['serving']['artifact']}.")
 
 
 def _specs(options: argparse.Namespace) -> list[TrainingSpec]:
@@ -170,7 +220,7 @@ def _training_data(path: Path | None, settings: Settings) -> Split:
     if path is not None:
         return datasets.split_in_three(_labelled(path))
     official, test = _fashion_mnist(settings)
-    return Split(*datasets.split(official), test)
+    return datasets.split_official(official, test)
 
 
 def _fashion_mnist(settings: Settings) -> tuple[Dataset, Dataset]:
@@ -253,31 +303,64 @@ def _run_logs(spec: TrainingSpec, options: argparse.Namespace) -> Iterator[Abstr
         yield run_logs.mlflow(spec, tracking)
 
 
-def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], stale: Sequence[str] = _STALE) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("model.*"):
-        stale.unlink()
+    for path in (found for pattern in stale for found in folder.glob(pattern)):
+        path.unlink()
     for name, content in files.items():
         folder.joinpath(name).write_bytes(content)
     folder.joinpath("card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def evaluate(options: argparse.Namespace, settings: Settings) -> None:
-    """Print accuracy, loss, calibration error, per-class figures and the confusion matrix, as served."""
-    model = _load(options.model, settings)
+    """Print how good a model is on test data, on corrupted and strange pictures, and on photos."""
+    from ml import report_commands
+
+    card, read = _find(options.model, settings)
     data = _labelled(options.data) if options.data else _fashion_mnist(settings)[1]
-    probabilities = model.classifier.classify(data.images.reshape(len(data), -1)).probabilities
-    # softmax undoes the logarithm, so calibrated probabilities pass for logits.
-    found = evaluation.metrics(np.log(np.maximum(probabilities, 1e-30)), data.labels, temperature=1)
-    low, high = found["accuracy_interval"]
-    print(f"images    {found['images']:,}")
-    print(f"accuracy  {found['accuracy']:.2%}  (95 % interval {low:.2%} to {high:.2%})")
-    print(f"loss      {found['loss']:.4f}")
-    print(f"ECE       {found['ece']:.4f}\n")
-    print(f"{'class':<12} precision  recall  images   confusion (columns: predicted 0 to {len(CLASS_NAMES) - 1})")
-    for each, row in zip(found["per_class"], found["confusion_matrix"], strict=True):
-        counts = " ".join(f"{count:5}" for count in row)
-        print(f"{each['label']:<12} {each['precision']:9.2%} {each['recall']:7.2%} {each['images']:7,}  {counts}")
+    with _explained(options.model):
+        report_commands.evaluate(card, read, data, _photos_dir(settings), options.json)
+
+
+def compare_novelty(options: argparse.Namespace, settings: Settings) -> None:
+    """Print how well and at what cost each novelty score tells pictures of no class."""
+    from ml import report_commands
+
+    card, read = _find(options.model, settings)
+    with _explained(options.model):
+        report_commands.compare_novelty(card, read, _training_data(None, settings), _photos_dir(settings))
+
+
+@contextmanager
+def _explained(model: str) -> Iterator[None]:
+    try:
+        yield
+    except DatasetError:
+        raise
+    except ValueError as error:  # a version that lacks a file
+        raise CommandFailed(f"{model}: {error}") from error
+
+
+def _photos_dir(settings: Settings) -> Path | None:
+    return Path(settings.photos_dir) if settings.photos_dir else None
+
+
+def refresh(options: argparse.Namespace, settings: Settings) -> None:
+    """Rewrite a shipped model's card, novelty detector and neighbors from its files."""
+    folder = SHIPPED / options.shipped
+    if not folder.joinpath("card.json").is_file():
+        raise CommandFailed(f"There is no shipped model {options.shipped!r}; these are: {', '.join(releases.names())}.")
+    card = json.loads(folder.joinpath("card.json").read_bytes())
+    data = _training_data(None, settings)
+    from ml.export import ExportFailed, refresh as again
+    from ml.report_commands import bar
+
+    try:
+        made = again({path.name: path.read_bytes() for path in folder.glob("model.*")}, card, data, bar)
+    except ExportFailed as error:
+        raise CommandFailed(str(error)) from error
+    _write(folder, made.files, made.card)
+    print(f"{folder}: {made.card['metrics']['test']['accuracy']:.2%} of the test images; card and files are rewritten.")
 
 
 def predict(options: argparse.Namespace, settings: Settings) -> int:
@@ -291,13 +374,25 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
             print(f"{path}: {error}", file=sys.stderr)
             failed = True
             continue
-        found = classifier.classify(np.frombuffer(image.pixels, np.uint8)[None])
-        label = int(found.probabilities[0].argmax())
-        remarks = [] if found.is_fashion[0] else ["unlike anything it was trained on"]
-        remarks += [warning.code for warning in image.warnings]
-        text = f"{path}: {CLASS_NAMES[label]}, confidence {found.probabilities[0, label]:.1%}"
-        print("; ".join([f"{text}, novelty {found.novelty[0]:.2f}", *remarks]))
+        print(f"{path}: {_answer(classifier, image)}")
+        if options.explain is not None:
+            _explain(classifier, image, options.explain / f"{path.stem}-explained.png")
     return int(failed)
+
+
+def _answer(classifier: Classifier, image: ContractImage) -> str:
+    found = classifier.classify(np.frombuffer(image.pixels, np.uint8)[None], np.array([image.is_photo]))
+    label = int(found.probabilities[0].argmax())
+    remarks = [] if found.is_fashion[0] else ["unlike anything it was trained on"]
+    remarks += [warning.code for warning in image.warnings]
+    text = f"{CLASS_NAMES[label]}, confidence {found.probabilities[0, label]:.1%}, novelty {found.novelty[0]:.2f}"
+    return "; ".join([text, *remarks])
+
+
+def _explain(classifier: Classifier, image: ContractImage, path: Path) -> None:
+    explanation = classifier.explain(np.frombuffer(image.pixels, np.uint8), image.is_photo)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(render_overlay(image.pixels, explanation.heat))
 
 
 def list_networks(options: argparse.Namespace, settings: Settings) -> None:
@@ -308,20 +403,24 @@ def list_networks(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _load(name: str, settings: Settings) -> Model:
+    card, read = _find(name, settings)
+    return Model(Classifier(card, read), card)
+
+
+def _find(name: str, settings: Settings) -> tuple[Mapping[str, Any], Callable[[str], bytes | None]]:
+    """The card of a model, and what reads its files."""
     for folder in (Path(name), SHIPPED / name):
-        if (folder / "card.json").is_file():
-            card = json.loads((folder / "card.json").read_bytes())
-            return Model(Classifier((folder / card["serving"]["artifact"]).read_bytes(), card), card)
+        if releases.is_model(folder):
+            card, contents = releases.with_photos(*releases.read(folder))
+            return card, contents.get
     registry = open_local(open_artifacts(settings.artifacts()))
     try:
         version = registry.resolve(name)
-        card = registry.card(version)
-        return Model(Classifier(registry.file(version, card["serving"]["artifact"]), card), card)
+        return registry.card(version), partial(registry.find, version)
     except (UnknownModel, ArtifactNotFound) as error:
-        shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/card.json")))
         raise CommandFailed(
-            f"There is no model {name!r}: no folder with a card.json, none of the shipped ({shipped}), no version or "
-            "alias in the registry."
+            f"There is no model {name!r}: no folder with a card.json, none of the shipped "
+            f"({', '.join(releases.names())}), no version or alias in the registry."
         ) from error
 
 

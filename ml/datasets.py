@@ -22,7 +22,7 @@ from ml.dataset_files import (
 
 __all__ = [
     "CLASSES", "PIXELS", "SIDE", "Dataset", "DatasetError", "Split", "load_fashion_mnist", "read_csv", "read_file",
-    "read_idx_images", "read_idx_labels", "read_zip", "split", "split_in_three", "subset",
+    "read_idx_images", "read_idx_labels", "read_zip", "split", "split_in_three", "split_official", "subset",
 ]
 
 Images = NDArray[np.uint8]
@@ -79,6 +79,8 @@ class Split:
     training: Dataset
     validation: Dataset
     test: Dataset
+    # Where each training image stands in the official training file; nothing for other data.
+    indexes: NDArray[np.intp] | None = None
 
 
 def load_fashion_mnist(directory: Path | None = None, cache: Path | None = None) -> tuple[Dataset, Dataset]:
@@ -143,10 +145,21 @@ def split(data: Dataset, share: float = VALIDATION_SHARE, seed: int = SPLIT_SEED
     The same data, share and seed give the same split on every machine. Order is kept. Raises DatasetError where
     either side would be empty.
     """
+    kept, held_out = _places(data, share, seed)
+    return data.take(kept), data.take(held_out)
+
+
+def split_official(official: Dataset, test: Dataset) -> Split:
+    """The split of Fashion-MNIST that all figures rest on."""
+    kept, held_out = _places(official, VALIDATION_SHARE, SPLIT_SEED)
+    return Split(official.take(kept), official.take(held_out), test, kept)
+
+
+def _places(data: Dataset, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     held_out = _held_out(data, share, np.random.default_rng(seed))
     if not held_out.any() or held_out.all():
         raise DatasetError(f"{len(data)} images are too few to split; give at least {round(2 / share)} of each class.")
-    return data.take(np.flatnonzero(~held_out)), data.take(np.flatnonzero(held_out))
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def split_in_three(data: Dataset) -> Split:

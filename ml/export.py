@@ -20,9 +20,11 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from ml import evaluation, networks
-from ml.datasets import Split
+from ml import evaluation, litert, networks
+from ml.datasets import CLASSES, Split
 from ml.images import CLASS_NAMES
+from ml.litert import logits as litert_logits
+from ml.report import Track, fit, report
 from ml.spec import TrainingSpec
 from ml.training import Epoch, Trained, predict_logits
 
@@ -41,8 +43,8 @@ REPRESENTATIVE_IMAGES: Final = 1000
 
 # What decides a run's outcome, for the card's code digest.
 _SOURCES: Final = (
-    "augmentation.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "optimization.py", "spec.py",
-    "training.py",
+    "augmentation.py", "calibration.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "novelty.py",
+    "optimization.py", "spec.py", "training.py",
 )
 
 
@@ -73,20 +75,16 @@ def package(
     dataset: str = "fashion-mnist",
     earlier: Sequence[Stage] = (),
     teachers: Sequence[str] = (),
+    full_report: bool = False,
 ) -> Package:
     """Export a trained model and write its card. `teachers`: SHA-256 of the files that it learned from. Raises
     ExportFailed.
 
     Which file is served is chosen on validation images, on which temperature and novelty are fitted too; the test
-    images are looked at once, through the file that is served.
+    images are looked at once, through the file that is served. A full report takes minutes, another seconds.
     """
     files, serving = _choose_files(trained.model, data)
-    served = files[serving["artifact"]]
-    logits = litert_logits(served, data.validation.images)
-    fitted = evaluation.calibrate(logits, data.validation.labels)
-    temperature = fitted["calibration"]["temperature"]
-    test = evaluation.metrics(litert_logits(served, data.test.images), data.test.labels, temperature)
-    card = {
+    made_of = {
         "network": spec.network,
         "parameters": trained.model.count_params(),
         "macs": networks.count_macs(trained.model),
@@ -105,14 +103,47 @@ def package(
         ],
         "teachers": list(teachers),
         "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
-        "metrics": {
-            "validation": evaluation.metrics(logits, data.validation.labels, temperature),
-            "test": test,
-        },
-        "serving": serving,
-        **fitted,
     }
-    return Package(files, card)
+    return _measured(files, made_of | {"serving": serving}, data, full_report)
+
+
+def refresh(
+    files: Mapping[str, bytes],
+    card: Mapping[str, Any],
+    data: Split,
+    track: Track = iter,
+) -> Package:
+    """A version with everything fitted and measured anew, without training. The same input gives the same output.
+
+    A version whose files lack the features is exported again from its Keras model. Raises ExportFailed.
+    """
+    serving = card["serving"]
+    kept = {name: files[name] for name in (KERAS, FLOAT32, INT8) if name in files}
+    if not litert.has_features(files[serving["artifact"]]):
+        kept, serving = _choose_files(load_keras(files[KERAS]), data)
+    return _measured(kept, {**card, "serving": serving}, data, True, track)
+
+
+def _measured(
+    files: Mapping[str, bytes],
+    card: Mapping[str, Any],
+    data: Split,
+    full: bool,
+    track: Track = iter,
+) -> Package:
+    served, more = fit(files[card["serving"]["artifact"]], data)
+    found = report(served, data.test, full=full, track=track)
+    on_validation = served.answer(data.validation.images).logits
+    measured = {
+        "metrics": {
+            "validation": evaluation.metrics(on_validation, data.validation.labels),
+            "test": found.pop("test"),
+        },
+        "calibration": served.calibration,
+        "novelty": {**served.novelty, **found.pop("novelty")},
+        **found,
+    }
+    return Package({**files, **more}, {**card, **measured})
 
 
 def _seconds(history: Sequence[Epoch]) -> float:
@@ -124,7 +155,9 @@ def _choose_files(model: keras.Model, data: Split) -> tuple[dict[str, bytes], di
     keras_file = to_keras(model)
     reloaded = load_keras(keras_file)
     float32, int8 = to_litert(reloaded), _int8_if_possible(reloaded, data)
-    expected, found = predict_logits(model, images), litert_logits(float32, images)
+    expected, (found, features) = predict_logits(model, images), litert.outputs(float32, images)
+    if features is None or len(features) != len(found):
+        raise ExportFailed("The features are not one row for each image.")
     difference = float(np.abs(expected - found).max())
     if difference > FLOAT32_TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ExportFailed(f"Keras and LiteRT differ by {difference:.2g} in a logit of the validation images.")
@@ -172,15 +205,16 @@ def load_keras(content: bytes) -> keras.Model:
 
 
 def to_litert(model: keras.Model) -> bytes:
-    """A LiteRT file with float32 input [n, 28, 28, 1] from 0 to 1 and float32 logits [n, 10]."""
-    return bytes(_converter(model).convert())
+    """A LiteRT file with float32 input [n, 28, 28, 1] from 0 to 1 and two float32 outputs: logits [n, 10], features
+    [n, d]. Raises ExportFailed if they come out otherwise."""
+    return _checked(bytes(_converter(model).convert()), model)
 
 
 def to_litert_int8(model: keras.Model, images: Images) -> bytes:
-    """A full-integer LiteRT file whose int8 input is the raw pixel minus 128; the logits come out as float32.
+    """A full-integer LiteRT file whose int8 input is the raw pixel minus 128; the outputs are those of `to_litert`.
 
     images: training images uint8 [n, 28, 28], of which a regular sample sets the ranges of activations. Raises
-    ExportFailed if the input's quantization does not come out as the raw pixel.
+    ExportFailed if the input's quantization does not come out as the raw pixel, or the outputs in another order.
     """
     step = max(1, len(images) // REPRESENTATIVE_IMAGES)
     sample = np.concatenate([images[::step], np.array([[[0, 255] * 14] * 28], np.uint8)])
@@ -198,31 +232,60 @@ def to_litert_int8(model: keras.Model, images: Images) -> bytes:
     scale, zero_point = Interpreter(model_content=content).get_input_details()[0]["quantization"]
     if zero_point != -128 or abs(scale * 255 - 1) > 1e-5:
         raise ExportFailed(f"The int8 input has scale {scale} and zero point {zero_point}; expected 1/255 and -128.")
-    return content
+    return _checked(content, model)
 
 
 def _converter(model: keras.Model) -> Any:
     signature = tf.TensorSpec((None, 28, 28, 1), tf.float32, name="image")
-    function = tf.function(lambda image: model(image, training=False), input_signature=[signature])
+    # The converter numbers outputs from the last to the first, so the features go in first; _checked holds it to that.
+    function = tf.function(lambda image: logits_and_features(model, image)[::-1], input_signature=[signature])
     # The converter's calibrator cannot read variables, so they become constants first.
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     return tf.lite.TFLiteConverter.from_concrete_functions([frozen], model)
 
 
-def litert_logits(content: bytes, images: Images, batch_size: int = 100) -> Floats:
-    """float32 logits [n, 10] of uint8 images [n, 28, 28] from a float32 or int8 LiteRT file."""
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size, :, :, None]
-        interpreter.resize_tensor_input(source["index"], batch.shape, strict=True)
-        interpreter.allocate_tensors()
-        raw = (batch ^ 0x80).view(np.int8) if source["dtype"] == np.int8 else batch.astype(np.float32) / np.float32(255)
-        interpreter.set_tensor(source["index"], raw)
-        interpreter.invoke()
-        parts.append(interpreter.get_tensor(target["index"]))
-    return np.concatenate(parts)
+def logits_and_features(model: keras.Model, image: Any) -> tuple[Any, Any]:
+    """What the model answers to a tensor of images [n, 28, 28, 1], and what its last dense layer saw: [n, 10], [n, d].
+
+    A model that asks its network more than once, about the mirror image say, has the mean of what the layer saw.
+    """
+    layer = _last_dense(model)
+    if layer is None:
+        raise ExportFailed(f"{model.name} has no dense layer of {CLASSES} units, whose input would be the features.")
+    seen: list[Any] = []
+    call = layer.call
+
+    def recording(inputs: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append(inputs)
+        return call(inputs, *arguments, **options)
+
+    # However deep the layer is nested, it is this object that is called.
+    layer.call = recording
+    try:
+        logits = model(image, training=False)
+    finally:
+        layer.call = call
+    features = seen[0] if len(seen) == 1 else tf.add_n(seen) / len(seen)
+    return tf.cast(logits, tf.float32), tf.cast(features, tf.float32)
+
+
+def _last_dense(model: Any) -> Any:
+    for layer in reversed(model.layers):
+        if isinstance(layer, keras.layers.Dense) and layer.units == CLASSES:
+            return layer
+        if found := _last_dense(layer) if hasattr(layer, "layers") else None:
+            return found
+    return None
+
+
+def _checked(content: bytes, model: keras.Model) -> bytes:
+    """The file, if its outputs are logits and features, in this order."""
+    outputs = Interpreter(model_content=content).get_output_details()
+    found = [(int(each["shape"][-1]), each["dtype"]) for each in outputs]
+    expected = [(CLASSES, np.float32), (int(_last_dense(model).kernel.shape[0]), np.float32)]
+    if found != expected:
+        raise ExportFailed(f"The outputs are {found}; expected logits and features: {expected}.")
+    return content
 
 
 def _code(network: str) -> dict[str, str]:

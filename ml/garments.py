@@ -6,7 +6,7 @@ says what it is, a plain one is read off the corners, and for anything else Grab
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Found = tuple[Pixels, tuple["ImageWarning", ...]]
+Mask = NDArray[np.bool_]
 
 SIDE = 28
 
@@ -25,6 +25,8 @@ cv2.setNumThreads(1)
 _TOLERANCE = 13
 # Photos are cut out on a copy with this longest edge: twice as much takes four times as long and finds no more.
 _CUT_EDGE = 96
+# As a squared distance from a picture's centre: all but the middle two fifths of each edge.
+_CORNER = 1.15
 # The contrast of a photo's cloth is spread over this range, so that its darkest fold still stands out from black.
 _FLOOR = 0.4
 _EVERYTHING = (slice(None), slice(None))
@@ -41,12 +43,23 @@ class ImageWarning:
     detail: str
 
 
+class Found(NamedTuple):
+    """A garment as the data set would show it. `is_photo`: it was cut out of a photograph, not off a plain background.
+
+    pixels: uint8 [28, 28], 0 is background.
+    """
+
+    pixels: Pixels
+    warnings: tuple[ImageWarning, ...] = ()
+    is_photo: bool = False
+
+
 def find_garment(pixels: Pixels, alpha: Pixels | None = None) -> Found:
-    """uint8 [h, w] or [h, w, 3] (RGB, premultiplied where there is alpha uint8 [h, w]) -> uint8 [28, 28], warnings."""
+    """pixels: uint8 [h, w], or [h, w, 3] in RGB; premultiplied where there is alpha, uint8 [h, w]."""
     rgb = pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
     shape = _doubts_about_shape(rgb.shape[1], rgb.shape[0])
-    garment, doubts = _cut(rgb, alpha)
-    return garment, shape + doubts
+    found = _cut(rgb, alpha)
+    return found._replace(warnings=shape + found.warnings)
 
 
 def _doubts_about_shape(width: int, height: int) -> tuple[ImageWarning, ...]:
@@ -77,15 +90,15 @@ def _cut(rgb: Pixels, alpha: Pixels | None) -> Found:
 
 
 def _blank(detail: str) -> Found:
-    return np.zeros((SIDE, SIDE), np.uint8), (ImageWarning("blank", detail),)
+    return Found(np.zeros((SIDE, SIDE), np.uint8), (ImageWarning("blank", detail),))
 
 
 def _from_transparency(rgb: Pixels, alpha: Pixels) -> Found:
     gray, box = _gray(rgb), _box(alpha)
     colourful = int(np.ptp(rgb, axis=2).max()) > 3 * _TOLERANCE
     if colourful or float(gray.max()) < 128:
-        return _fit(_cloth(gray, alpha >= 128) * (alpha.astype(np.float32) / np.float32(255)), box), ()
-    return _fit(_normalized(gray, alpha > _TOLERANCE), box), ()
+        return Found(fit(_cloth(gray, alpha >= 128) * (alpha.astype(np.float32) / np.float32(255)), box))
+    return Found(fit(_normalized(gray, alpha > _TOLERANCE), box))
 
 
 def _plain_background(rgb: Pixels) -> NDArray[np.int16] | None:
@@ -113,8 +126,8 @@ def _from_plain_background(rgb: Pixels, background: NDArray[np.int16]) -> Found:
         return _blank("Nothing in the picture stands out from its background; there is nothing to classify.")
     box = _box(np.where(inside | (difference <= _TOLERANCE), difference, np.uint8(0)))
     if _is_frame(inside):
-        framed = _cut(rgb[_bounds(inside)], None)
-        if not any(warning.code in ("blank", "no_foreground") for warning in framed[1]):
+        framed = _cut(rgb[bounds(inside)], None)
+        if not any(warning.code in ("blank", "no_foreground") for warning in framed.warnings):
             return framed
     level = float(_gray(background.astype(np.uint8).reshape(1, 1, 3))[0, 0])
     gray = _gray(rgb)
@@ -127,36 +140,56 @@ def _from_plain_background(rgb: Pixels, background: NDArray[np.int16]) -> Found:
     height, width = inside.shape
     if height == width and _longest(box) * SIDE > (SIDE - 3.5) * height:
         box = _EVERYTHING  # Framed as the data set's own pictures are: trimming would only enlarge it.
-    return _fit(values, box), doubts
+    return Found(fit(values, box), doubts)
 
 
-def _is_frame(inside: NDArray[np.bool_]) -> bool:
+def _is_frame(inside: Mask) -> bool:
     """Whether what stands out is a rectangle, so perhaps a picture within a picture."""
     if inside.all():
         return False
-    inner = inside[_bounds(inside)]
+    inner = inside[bounds(inside)]
     edge = np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]])
     corners = bool(inner[0, 0] and inner[0, -1] and inner[-1, 0] and inner[-1, -1])
     return min(inner.shape) >= 8 and corners and float(edge.mean()) > 0.85
 
 
 def _from_photo(rgb: Pixels) -> Found:
+    small, inside = cut_out(rgb)
+    garment = fit(cloth_on_black(small, inside), bounds(inside))
+    if inside.all():
+        return Found(garment, (_NO_FOREGROUND,), is_photo=True)
+    difference = np.median(small[inside], axis=0) - np.median(small[~inside], axis=0)
+    return Found(garment, _doubt_contrast(float(np.abs(difference).max())), is_photo=True)
+
+
+def cut_out(rgb: Pixels) -> tuple[Pixels, Mask]:
+    """A small copy, RGB uint8 [h, w, 3], and which of its pixels are the garment: all, where none can be told apart."""
     scale = min(1.0, _CUT_EDGE / max(rgb.shape[:2]))
     size = (max(8, round(rgb.shape[1] * scale)), max(8, round(rgb.shape[0] * scale)))
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    inside = _without_specks(_grabcut(small), 0.35)  # Shoes come in pairs.
-    gray = _gray(small)
-    if not 0.03 <= float(inside.mean()) <= 0.95:
-        return _fit(_cloth(gray, np.ones_like(inside)), _EVERYTHING), (_NO_FOREGROUND,)
-    difference = np.median(small[inside], axis=0) - np.median(small[~inside], axis=0)
-    doubts = _doubt_contrast(float(np.abs(difference).max()))
-    return _fit(np.where(inside, _cloth(gray, inside), np.float32(0)), _bounds(inside)), doubts
+    # Usually the whole edge is room, also between the legs of trousers. Where that leaves no garment, the garment is so
+    # large that it touches the middle of the edges.
+    for room in (0.0, _CORNER):
+        inside = _without_specks(_grabcut(small, room), 0.35)  # Shoes come in pairs.
+        if 0.03 <= float(inside.mean()) <= 0.95:
+            return small, inside
+    return small, np.ones_like(inside)
 
 
-def _grabcut(rgb: Pixels) -> NDArray[np.bool_]:
-    """Rother, Kolmogorov, Blake 2004: whatever is not like the picture's edge."""
-    labels: Pixels = np.full(rgb.shape[:2], cv2.GC_PR_FGD, np.uint8)
-    labels[:1] = labels[-1:] = labels[:, :1] = labels[:, -1:] = cv2.GC_BGD
+def cloth_on_black(rgb: Pixels, inside: Mask, floor: float = _FLOOR) -> Floats:
+    """float32 [h, w] from 0 to 255: what is inside, negated as the data set is, no darker than `floor` of white."""
+    return np.where(inside, _cloth(_gray(rgb), inside, floor), np.float32(0))
+
+
+def _grabcut(rgb: Pixels, room: float) -> Mask:
+    """Rother, Kolmogorov, Blake 2004: whatever is not like the picture's edge.
+
+    Only the edge from the squared distance `room` on counts, which is 1 in the middle of an edge and 2 in a corner.
+    """
+    rows, columns = (np.linspace(-1, 1, edge, dtype=np.float32) ** 2 for edge in rgb.shape[:2])
+    edge = rows[:, None] + columns >= room
+    edge[1:-1, 1:-1] = False
+    labels: Pixels = np.where(edge, cv2.GC_BGD, cv2.GC_PR_FGD).astype(np.uint8)
     # GrabCut draws its first clusters at random, from a generator that each thread has for itself.
     cv2.setRNGSeed(0)
     unused, clusters = (0, 0, 1, 1), (np.zeros((1, 65)), np.zeros((1, 65)))
@@ -164,7 +197,7 @@ def _grabcut(rgb: Pixels) -> NDArray[np.bool_]:
     return np.asarray(labels == cv2.GC_PR_FGD, np.bool_)
 
 
-def _without_specks(inside: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+def _without_specks(inside: Mask, share: float) -> Mask:
     """The connected parts that have at least this share of the largest one's area."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
@@ -173,21 +206,21 @@ def _without_specks(inside: NDArray[np.bool_], share: float) -> NDArray[np.bool_
     return np.asarray(keep[labels], np.bool_)
 
 
-def _cloth(gray: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """Negated as the data set is, the middle 96 % of the contrast spread over 0.4 to 1; plain cloth is 1."""
+def _cloth(gray: Floats, inside: Mask, floor: float = _FLOOR) -> Floats:
+    """Negated as the data set is, the middle 96 % of the contrast spread over `floor` to 1; plain cloth is 1."""
     low, high = np.percentile(gray[inside], (2, 98)) if inside.any() else (0.0, 0.0)
     share = (high - gray) / (high - low) if high - low >= 1 else np.ones_like(gray)
-    return np.asarray(255 * (_FLOOR + (1 - _FLOOR) * np.clip(share, 0, 1)), np.float32)
+    return np.asarray(255 * (floor + (1 - floor) * np.clip(share, 0, 1)), np.float32)
 
 
-def _normalized(values: Floats, inside: NDArray[np.bool_]) -> Floats:
+def _normalized(values: Floats, inside: Mask) -> Floats:
     """The brightest pixel of each of the data set's pictures is 254 or 255."""
     top = float(values[inside].max())
     return values if top >= 254 else np.asarray(values * (255 / max(top, 1)), np.float32)
 
 
-def _fit(values: Floats, box: tuple[slice, slice]) -> Pixels:
-    """What is in the box, its longest edge scaled to 28, centred on black."""
+def fit(values: Floats, box: tuple[slice, slice]) -> Pixels:
+    """uint8 [28, 28]: what is in the box of values [h, w], its longest edge scaled to 28, centred on black."""
     crop = values[box]
     longest = max(crop.shape)
     height, width = (max(1, round(edge * SIDE / longest)) for edge in crop.shape)
@@ -205,11 +238,12 @@ def _box(strength: Pixels) -> tuple[slice, slice]:
 
     Hardly more is the faint outermost row of a picture from the data set; much more is a soft shadow.
     """
-    box, all_of_it = _bounds(strength > _TOLERANCE), _bounds(strength > 2)
+    box, all_of_it = bounds(strength > _TOLERANCE), bounds(strength > 2)
     return all_of_it if _longest(all_of_it) <= _longest(box) * 1.08 else box
 
 
-def _bounds(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
+def bounds(inside: Mask) -> tuple[slice, slice]:
+    """The rows and columns of the smallest box around what is True [h, w], which may not be nothing."""
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 

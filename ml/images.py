@@ -28,10 +28,14 @@ _TINT = 12
 
 @dataclass(frozen=True, slots=True)
 class ContractImage:
-    """`pixels`: 784 bytes, row-major, 0 is background. `warnings`: what to doubt about a prediction from them."""
+    """`pixels`: 784 bytes, row-major, 0 is background. `warnings`: what to doubt about a prediction from them.
+
+    `is_photo`: the garment was cut out of a photograph, so that the network for photos should answer.
+    """
 
     pixels: bytes
     warnings: tuple[ImageWarning, ...] = ()
+    is_photo: bool = False
 
 
 def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
@@ -46,8 +50,8 @@ def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
         picture = decode(data, max_pixels)
         gray = _contract_gray(picture)
         if gray is None:
-            garment, warnings = find_garment(picture.pixels, picture.alpha)
-            return ContractImage(garment.tobytes(), warnings)
+            found = find_garment(picture.pixels, picture.alpha)
+            return ContractImage(found.pixels.tobytes(), found.warnings, found.is_photo)
         pixels = gray.tobytes()
     return contract_image(pixels)
 

@@ -16,15 +16,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
+from ml import releases
 from ml.artifacts import ArtifactNotFound, Artifacts
 
 PRODUCTION = "production"
 RELEASE = "release"  # who moved an alias, when it was the product itself that did
-_SHIPPED_PRODUCTION = "small"
 _VERSION = re.compile(r"v[1-9][0-9]{0,8}")
 _ALIAS = re.compile(r"(?!v[0-9]+$)[a-z][a-z0-9-]{0,62}")
 
@@ -154,6 +153,10 @@ class Registry:
             raise DamagedVersion(f"{name} of {version} is not what was published: restore it from a backup")
         return data
 
+    def find(self, version: str, name: str) -> bytes | None:
+        """As `file`, but nothing for a file that the version lacks."""
+        return self.file(version, name) if name in self.card(version)["sha256"] else None
+
     def resolve(self, name: str) -> str:
         """The version that an alias points at, or the version itself. Raises UnknownModel."""
         version = name if is_version(name) else getattr(self.aliases().get(name), "to_version", None)
@@ -195,10 +198,10 @@ class Registry:
         Each gets an alias of its folder's name. Production follows a release only while nobody else has ever moved it.
         """
         origins = {card.get("origin"): card["version"] for card in self.cards()}
-        for name, card, contents in _shipped(shipped or files("ml") / "shipped"):
-            origin = f"shipped:{name}:{hashlib.sha256(contents['model.keras']).hexdigest()[:16]}"
+        for name, card, contents in releases.versions(shipped):
+            origin = f"shipped:{name}:{_digest(card, contents)[:16]}"
             version = origins.get(origin) or self.publish(contents, {**card, "origin": origin})
-            for alias in (name, PRODUCTION) if name == _SHIPPED_PRODUCTION else (name,):
+            for alias in (name, PRODUCTION) if name == releases.PRODUCTION_MODEL else (name,):
                 moves = self._index.history(alias)
                 if all(m.by == RELEASE for m in moves) and not any(m.to_version == version for m in moves[:1]):
                     self.point(alias, version, by=RELEASE)
@@ -296,9 +299,7 @@ def _number(version: str) -> int:
     return int(version[1:])
 
 
-def _shipped(folder: Traversable) -> Iterator[tuple[str, Card, dict[str, bytes]]]:
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name) if folder.is_dir() else ():
-        if (entry / "card.json").is_file():
-            card: Card = json.loads((entry / "card.json").read_bytes())
-            names = [f.name for f in entry.iterdir() if f.name.startswith("model.")]
-            yield entry.name, card, {name: (entry / name).read_bytes() for name in sorted(names)}
+def _digest(card: Card, contents: Mapping[str, bytes]) -> str:
+    """Another one when the card or any file is another."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    return hashlib.sha256(json.dumps([card, digests], sort_keys=True).encode()).hexdigest()

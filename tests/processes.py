@@ -28,12 +28,20 @@ SAMPLES = {
     "sandal": "Sandal", "shirt": "Shirt", "sneaker": "Sneaker", "bag": "Bag", "ankle-boot": "Ankle boot",
 }  # fmt: skip
 
+# Photographs, and the label that each should get.
+PHOTOS = {"t-shirt": "T-shirt/top", "trouser": "Trouser", "dress": "Dress"}
+
 T = TypeVar("T")
 
 
 def sample(name: str) -> bytes:
     """A picture that ships with the console."""
     return (ROOT / "api" / "console" / "samples" / f"{name}.png").read_bytes()
+
+
+def photo(name: str) -> bytes:
+    """A photograph that somebody took at home."""
+    return (ROOT / "tests" / "data" / "photos" / f"{name}.jpg").read_bytes()
 
 
 def b64(data: bytes) -> str:

@@ -195,7 +195,7 @@ class BatchStore:
             record["labels"] = "".join(str(item.doc.get("expected_class_id", "-")) for item in items).encode()
         for place, item in enumerate(items):
             record[f"d{place}"] = orjson.dumps(item.doc)
-            record[f"r{place}" if item.error else f"p{place}"] = orjson.dumps(item.error) if item.error else item.pixels
+            record[f"r{place}" if item.error else f"p{place}"] = item.content
         return record
 
     def _check_memory(self, needed: int) -> None:

@@ -1,9 +1,11 @@
 """Records of predictions in Redis: one hash for each group of predictions that were accepted together.
 
 A group pins one model version. It keeps a letter of state for each of its items, their pixels (`p`), what came with
-them (`d`) and what came out (`r`). It is cut into slices: one Celery message and one inference batch each. Everything
-that changes a record is one of the scripts in `lua/`, so no state is ever half written and a final one never changes.
-Times are microseconds of Redis' own clock: machines need not agree on theirs.
+them (`d`) and what came out (`r`). Pixels of a photo, or of a picture whose answer is to be explained, have a byte of
+flags behind them, and an explained answer has its explanation behind it. A group is cut into slices: one Celery
+message and one inference batch each. Everything that changes a record is one of the scripts in `lua/`, so no state is
+ever half written and a final one never changes. Times are microseconds of Redis' own clock: machines need not agree on
+theirs.
 
 A group may be a part of a batch (`workers.batches`). The same scripts then count in its header what they change.
 """
@@ -20,6 +22,7 @@ import numpy as np
 import orjson
 from redis import Redis
 
+from ml.explanations import Explanation
 from settings import Settings
 from workers import ids
 from workers.jobs import JobState
@@ -36,6 +39,9 @@ RESULT = np.dtype([
     ("probabilities", "<f4", (10,)), ("novelty", "<f4"), ("is_fashion", "?"), ("batch_size", "<u2"),
     ("inference_ms", "<f4"), ("started", "<i8"), ("completed", "<i8"),
 ])  # fmt: skip
+
+PIXELS = 784
+_PHOTO, _EXPLAIN = 1, 2  # flags
 
 _FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "metadata")
 STATES = {
@@ -69,11 +75,24 @@ class Slice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already."""
+    """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already.
+
+    `photo`: it was cut out of a photograph. `explain`: the answer is to come with an explanation.
+    """
 
     doc: dict[str, Any]
     pixels: bytes = b""
     error: dict[str, str] | None = None
+    photo: bool = False
+    explain: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """What is stored of it beside its doc."""
+        if self.error:
+            return orjson.dumps(self.error)
+        flags = _PHOTO * self.photo | _EXPLAIN * self.explain
+        return self.pixels + bytes([flags]) if flags else self.pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +107,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A slice that a worker holds the lease of: the open places and their pixels.
+    """A slice that a worker holds the lease of: the open places, their pixels, and which are photos or explained.
 
     `ready` are slices that nobody has asked for yet: those of the batch's next part, which may be sent from now on.
     """
@@ -99,11 +118,19 @@ class Taken:
     now: int
     places: list[int]
     pixels: list[bytes]
+    photos: list[bool]
+    explained: list[bool]
     ready: list[Slice] = field(default_factory=list)
+
+    def alone(self, index: int) -> Taken:
+        """One of its places by itself."""
+        one = slice(index, index + 1)
+        return Taken(self.attempt, self.version, self.created, self.now, self.places[one], self.pixels[one],
+                     self.photos[one], self.explained[one])  # fmt: skip
 
 
 class Answer(NamedTuple):
-    """What came out for one place: state "s" with a RESULT, or "f" with an error in JSON."""
+    """What came out for one place: "s" with a RESULT and perhaps a packed Explanation, or "f" with an error in JSON."""
 
     place: int
     state: str
@@ -125,6 +152,7 @@ class Prediction:
     completed: int | None
     expires: int | None
     result: np.void | None
+    explanation: Explanation | None
     error: dict[str, str] | None
 
 
@@ -193,7 +221,7 @@ class Groups:
         """Store a new group; when this returns it is durable. Raises UnknownModel, QueueFull."""
         states = states_of(items)
         docs = [orjson.dumps(item.doc) for item in items]
-        contents = [orjson.dumps(item.error) if item.error else item.pixels for item in items]
+        contents = [item.content for item in items]
         keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL]
         answer = self._submit(keys, [group, model, *self._limits, states, orjson.dumps(metadata), *docs, *contents])
         match answer[0]:
@@ -223,8 +251,10 @@ class Groups:
         if answer is None:
             return None
         attempt, version, created, now, items, part, size = answer
+        pixels, flags = [content[:PIXELS] for content in items[1::2]], [_flags(content) for content in items[1::2]]
+        photos, explained = ([bool(each & flag) for each in flags] for flag in (_PHOTO, _EXPLAIN))
         ready = self.slices(part_name(batch, part), size) if batch else []
-        return Taken(attempt, version.decode(), int(created), now, items[0::2], items[1::2], ready)
+        return Taken(attempt, version.decode(), int(created), now, items[0::2], pixels, photos, explained, ready)
 
     def count_attempt(self, piece: Slice, place: int) -> int:
         """How often this one item has been begun by itself, this time included; its slice's lease starts anew."""
@@ -293,10 +323,10 @@ class Groups:
             return
         names = [f"{letter}{place}" for place in there for letter in "dpr"]
         values: list[Any] = self._redis.hmget(key(group.name), names)
-        for place, doc, pixels, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
+        for place, doc, content, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
             # Without its doc, it was forgotten or the whole group expired between the two looks.
             if doc:
-                yield _prediction(group, place, doc, pixels, result)
+                yield _prediction(group, place, doc, content, result)
 
     def predictions(
         self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool]
@@ -374,9 +404,13 @@ def _group(name: str, values: Sequence[bytes | None]) -> Group | None:
     return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said)
 
 
-def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, result: bytes | None) -> Prediction:
+def _flags(content: bytes) -> int:
+    return content[PIXELS] if len(content) > PIXELS else 0
+
+
+def _prediction(group: Group, place: int, doc: bytes, content: bytes | None, result: bytes | None) -> Prediction:
     state = STATES[group.states[place]]
-    values = np.frombuffer(result, RESULT)[0] if result and state is JobState.SUCCEEDED else None
+    values, explanation = _answer(result) if result and state is JobState.SUCCEEDED else (None, None)
     failure = orjson.loads(result) if result and state is JobState.FAILED else None
     started = int(values["started"]) if values is not None else group.started
     completed = None
@@ -388,8 +422,14 @@ def _prediction(group: Group, place: int, doc: bytes, pixels: bytes | None, resu
     expires = completed + group.ttl * 1_000_000 if completed else None
     shown = failure and error(failure["code"], failure["detail"])
     found = started if state is not JobState.QUEUED else None
+    pixels = content[:PIXELS] if content else None
     return Prediction(ids.join(group.name, place), place, state, group.version, group.created, orjson.loads(doc),
-                      pixels, found, completed, expires, values, shown)
+                      pixels, found, completed, expires, values, explanation, shown)
+
+
+def _answer(result: bytes) -> tuple[np.void, Explanation | None]:
+    more = result[RESULT.itemsize :]
+    return np.frombuffer(result, RESULT, count=1)[0], Explanation.unpack(more) if more else None
 
 
 def _completed(group: Group, values: np.void | None, failure: dict[str, Any] | None) -> int:

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import orjson
@@ -18,7 +19,7 @@ from redis import RedisError
 
 from ml.registry import DamagedVersion, Registry
 from ml.runtime import Classifier, Predictions
-from workers.groups import RESULT, Answer, Groups, Slice, Taken, error
+from workers.groups import PIXELS, RESULT, Answer, Groups, Slice, Taken, error
 from workers.queue import PREDICT
 
 _log = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ class Inference:
         classifier = self._loaded.get(version)
         if classifier is None:
             started = time.perf_counter()
-            card = self._registry.card(version)
-            classifier = Classifier(self._registry.file(version, card["serving"]["artifact"]), card)
+            classifier = Classifier(self._registry.card(version), partial(self._registry.find, version))
             _log.info("loaded %s in %.0f ms", version, (time.perf_counter() - started) * 1e3)
             self._loaded[version] = classifier
             if len(self._loaded) > self._capacity:
@@ -78,23 +78,26 @@ class Inference:
 
     def _answer(self, piece: Slice, taken: Taken) -> None:
         classifier = self.load(taken.version)
-        pixels = np.frombuffer(b"".join(taken.pixels), np.uint8).reshape(len(taken.places), 784)
+        pixels = np.frombuffer(b"".join(taken.pixels), np.uint8).reshape(len(taken.places), PIXELS)
         began = time.perf_counter()
-        predictions = classifier.classify(pixels)
-        blobs = _results(predictions, taken.now, time.perf_counter() - began)
-        answers = [Answer(place, "s", blob) for place, blob in zip(taken.places, blobs, strict=True)]
-        self._groups.finish(piece, answers)
+        predictions = classifier.classify(pixels, np.array(taken.photos) if any(taken.photos) else None)
+        explanations = [
+            classifier.explain(pixels[i], taken.photos[i]).pack() if explained else b""
+            for i, explained in enumerate(taken.explained)
+        ]
+        results = _results(predictions, taken.now, time.perf_counter() - began)
+        answers = zip(taken.places, results, explanations, strict=True)
+        self._groups.finish(piece, [Answer(place, "s", result + more) for place, result, more in answers])
 
     def _answer_singly(self, piece: Slice, taken: Taken) -> None:
         """Each picture by itself, counting: one that takes its worker down again and again must not go on for ever."""
-        for place, pixels in zip(taken.places, taken.pixels, strict=True):
+        for i, place in enumerate(taken.places):
             self._load_if_possible(taken.version)
             attempt = self._groups.count_attempt(piece, place)
             try:
                 if attempt > self._max_attempts:
                     raise RuntimeError(f"its worker died {attempt - 1} times")
-                one = Taken(attempt, taken.version, taken.created, taken.now, [place], [pixels])
-                self._answer(piece, one)
+                self._answer(piece, taken.alone(i))
             except (RedisError, OSError):
                 raise
             except Exception as failed:

@@ -19,8 +19,9 @@ from celery import Celery
 from redis import RedisError
 
 from ml.artifacts import ArtifactNotFound, Artifacts
-from ml.datasets import DatasetError, Split, load_fashion_mnist, split, split_in_three
+from ml.datasets import DatasetError, Split, load_fashion_mnist, split_in_three, split_official
 from ml.registry import PRODUCTION, Registry, UnknownModel
+from ml.releases import Card, Contents, with_photos
 from ml.spec import InvalidSpec, TrainingSpec
 from workers.datasets import FASHION_MNIST, DatasetStore, UnknownDataset
 from workers.jobs import JobState, JobStore, Lease, LeaseLost
@@ -147,9 +148,9 @@ class Training:
             raise
         reporter.phase("publishing")
         package = export.package(trained, spec, data, job.spec["dataset"])
-        self._publish(lease, package.files, package.card)
+        self._publish(lease, *with_photos(package.card, package.files))
 
-    def _publish(self, lease: Lease, contents: Any, card: Any) -> None:
+    def _publish(self, lease: Lease, card: Card, contents: Contents) -> None:
         """One version for one job: its id is in the record before its files are anywhere."""
         job = self._jobs.get(lease.job)
         assert job is not None
@@ -283,8 +284,7 @@ def official_data(directory: str, cache: Path) -> Callable[[], Split]:
     @lru_cache(maxsize=1)
     def load() -> Split:
         train, test = load_fashion_mnist(Path(directory) if directory else None, cache)
-        training, validation = split(train)
-        return Split(training, validation, test)
+        return split_official(train, test)
 
     return load
 

@@ -11,7 +11,8 @@ import psutil
 import pytest
 import requests
 
-from processes import ROOT, SAMPLES, Client, assert_problem, b64, eventually, sample
+from ml import releases
+from processes import PHOTOS, ROOT, SAMPLES, Client, assert_problem, b64, eventually, photo, sample
 from product import Hemline, Start
 
 MIB = 1024 * 1024
@@ -53,13 +54,52 @@ def test_a_picture_is_sent_with_curl_and_its_answer_fetched(hemline: Hemline, tm
     assert answer["result"]["label"] == "Sandal"
 
 
+every_model = pytest.mark.parametrize("model", ["production", *releases.names()[1:]])
+
+
+@every_model
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_sample_of_the_console_comes_out_right(http: Client, name: str) -> None:
-    answer = http.predict(name, wait=20)
+def test_every_sample_of_the_console_comes_out_right(http: Client, name: str, model: str) -> None:
+    answer = http.predict(name, wait=20, model=model)
 
     assert answer.status_code == 201
     assert answer.json()["result"]["label"] == SAMPLES[name]
     assert answer.json()["result"]["is_fashion"]
+    assert answer.json()["result"]["source"] == "contract"
+
+
+def test_every_model_that_ships_has_an_alias_of_its_name(http: Client) -> None:
+    pointing = {each["alias"]: each["version"] for each in http.get("/v1/aliases").json()["items"]}
+
+    assert set(releases.names()) <= set(pointing)
+    assert pointing["production"] == pointing["small"]
+    assert len({pointing[name] for name in releases.names()}) == len(releases.names())
+
+
+@every_model
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_photo_is_known_as_one_and_answered_right_where_there_is_a_network_for_photos(
+    http: Client, name: str, model: str
+) -> None:
+    answer = http.post("/v1/predictions", {"image": b64(photo(name)), "model": model}, wait=20).json()
+    card = http.get(f"/v1/models/{answer['model_version']}").json()
+
+    assert answer["result"]["source"] == "photo"
+    assert "photos" not in card or answer["result"]["label"] == PHOTOS[name]
+
+
+@every_model
+@pytest.mark.parametrize("picture", [sample("coat"), photo("dress")], ids=["contract", "photo"])
+def test_an_explanation_comes_as_a_picture_and_training_images(http: Client, model: str, picture: bytes) -> None:
+    body = {"image": b64(picture), "model": model, "explain": True}
+    answer = http.post("/v1/predictions", body, wait=20).json()
+    explanation = answer["result"]["explanation"]
+    card = http.get(f"/v1/models/{answer['model_version']}").json()
+    index = "neighbors.npz" if answer["result"]["source"] == "contract" else "photos.neighbors.npz"
+
+    assert explanation["overlay"].startswith("data:image/png;base64,")
+    assert len(explanation["neighbors"]) == (3 if index in card["sha256"] else 0)
+    assert all(0 <= each["index"] < 60_000 for each in explanation["neighbors"])
 
 
 @pytest.mark.parametrize("path, kind", [
@@ -216,5 +256,5 @@ def test_what_was_accepted_is_still_there_after_a_restart_in_a_folder_with_an_od
 
     second = start(home).until_ready()
     assert second.http.get(answer.headers["Location"]).json() == answer.json()
-    assert [model["version"] for model in second.http.get("/v1/models").json()["items"]] == ["v1"]
+    assert len(second.http.get("/v1/models").json()["items"]) == len(releases.names())
     second.interrupt()

@@ -81,6 +81,20 @@ def test_an_accepted_prediction_waits_with_what_came_along(groups: Groups, redis
     assert queued(redis) == 2
 
 
+def test_a_plain_picture_is_784_bytes_and_any_other_one_more(groups: Groups, redis: Redis) -> None:
+    group = ids.new_group("pred")
+    items = [Item(DOC, PIXELS, photo=photo, explain=explain) for photo in (False, True) for explain in (False, True)]
+    groups.submit(group, "production", items)
+    taken = groups.begin(Slice(group, 0, 4))
+
+    assert [redis.hget(f"hemline:{group}", f"p{i}") for i in range(4)] == [
+        PIXELS, PIXELS + b"\2", PIXELS + b"\1", PIXELS + b"\3",
+    ]  # fmt: skip
+    assert taken and taken.pixels == [PIXELS] * 4
+    assert taken.photos == [False, False, True, True]
+    assert taken.explained == [False, True, False, True]
+
+
 def test_the_version_stays_pinned_when_the_alias_moves(groups: Groups, redis: Redis) -> None:
     before = submit(groups)
     redis.hset("hemline:aliases", "production", "v2")

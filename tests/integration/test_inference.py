@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from redis import Redis, RedisError
 
 from ml.artifacts import FileArtifacts
+from ml.explanations import Explanation, Neighbor
 from ml.images import CLASS_NAMES, read_image
 from ml.registry import LocalIndex, Registry
 from ml.runtime import Classifier, Predictions
@@ -29,14 +30,19 @@ class Stub:
     def __init__(self, look: Callable[[int], None]) -> None:
         self.look = look
         self.batches: list[int] = []
+        self.photos: list[list[bool] | None] = []
 
-    def classify(self, pixels: NDArray[np.uint8]) -> Predictions:
+    def classify(self, pixels: NDArray[np.uint8], photos: NDArray[np.bool_] | None) -> Predictions:
         self.batches.append(len(pixels))
+        self.photos.append(None if photos is None else photos.tolist())
         for row in pixels:
             self.look(int(row[0]))
         best = np.zeros((len(pixels), 10), np.float32)
         best[:, 0] = 1
         return Predictions(best, np.zeros(len(pixels), np.float32), np.ones(len(pixels), bool))
+
+    def explain(self, pixels: NDArray[np.uint8], photo: bool) -> Explanation:
+        return Explanation(pixels.reshape(28, 28), (Neighbor(int(pixels[0]), int(photo)),))
 
 
 class Stubbed(Inference):
@@ -72,6 +78,47 @@ def test_a_slice_is_answered_as_one_batch(groups: Groups) -> None:
     assert states(groups, group) == "ssss"
     prediction = groups.prediction(group, 3)
     assert prediction and prediction.result and prediction.result["batch_size"] == 4
+
+
+def test_a_slice_without_photos_is_not_asked_for_any(groups: Groups) -> None:
+    group = submit(groups, 2)
+    work = Stubbed(groups, lambda _: None)
+    work.run(whole(group, 2))
+
+    assert work.stub.photos == [None]
+
+
+def test_photos_and_what_is_to_be_explained_keep_their_places(groups: Groups) -> None:
+    asked = [(False, False), (True, False), (False, True), (True, True)]
+    items = [Item(DOC, bytes([i]) * 784, photo=photo, explain=explain) for i, (photo, explain) in enumerate(asked)]
+    group = ids.new_group("pred")
+    groups.submit(group, "production", items)
+    work = Stubbed(groups, lambda _: None)
+    work.run(whole(group, 4))
+    found = [groups.prediction(group, place) for place in range(4)]
+
+    assert work.stub.photos == [[False, True, False, True]]
+    for i, (prediction, (photo, explain)) in enumerate(zip(found, asked, strict=True)):
+        assert prediction and prediction.result
+        assert prediction.pixels == bytes([i]) * 784
+        assert (prediction.explanation is not None) == explain
+        if prediction.explanation:
+            assert prediction.explanation.neighbors == (Neighbor(i, photo),)
+            assert (prediction.explanation.heat == i).all()
+
+
+def test_a_picture_that_fails_alone_takes_no_explanation_from_the_others(groups: Groups) -> None:
+    def look(pixel: int) -> None:
+        if pixel == 1:
+            raise ValueError("a poisonous picture")
+
+    group = ids.new_group("pred")
+    groups.submit(group, "production", [Item(DOC, bytes([i]) * 784, photo=True, explain=True) for i in range(3)])
+    Stubbed(groups, look).run(whole(group, 3))
+    found = [p and p.explanation and p.explanation.neighbors for p in (groups.prediction(group, i) for i in range(3))]
+
+    assert states(groups, group) == "sfs"
+    assert found == [(Neighbor(0, 1),), None, (Neighbor(2, 1),)]
 
 
 def test_only_the_picture_that_cannot_be_classified_fails(groups: Groups) -> None:
@@ -187,16 +234,15 @@ def test_the_samples_of_the_console_come_out_right(groups: Groups, registry: Reg
 def test_only_the_last_few_versions_stay_loaded(groups: Groups, registry: Registry) -> None:
     card = registry.card("v1")
     contents = {name: registry.file("v1", name) for name in card["sha256"]}
-    for _ in range(3):
-        registry.publish(contents, card)
+    names = [registry.publish(contents, card) for _ in range(3)]
     work = Inference(groups, registry, send=list, loaded_versions=2, max_attempts=3)
-    first, second = work.load("v1"), work.load("v2")
+    first, second = work.load(names[0]), work.load(names[1])
 
-    assert work.load("v1") is first
-    third = work.load("v3")
-    assert work.load("v1") is first
-    assert work.load("v3") is third
-    assert work.load("v2") is not second
+    assert work.load(names[0]) is first
+    third = work.load(names[2])
+    assert work.load(names[0]) is first
+    assert work.load(names[2]) is third
+    assert work.load(names[1]) is not second
 
 
 def test_a_version_whose_files_are_gone_fails_its_pictures(groups: Groups, registry: Registry, tmp_path: Path) -> None:

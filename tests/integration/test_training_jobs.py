@@ -16,7 +16,7 @@ import pytest
 from ml import datasets
 from ml.artifacts import FileArtifacts
 from ml.datasets import Dataset
-from processes import BIN, Client, Process, RedisServer, Web, assert_problem, eventually, worker
+from processes import BIN, ROOT, Client, Process, RedisServer, Web, assert_problem, eventually, worker
 from workers.datasets import DatasetStore
 
 SAMPLE = Path(__file__).parents[1] / "data" / "fashion-mnist-sample"
@@ -139,6 +139,8 @@ def test_a_job_makes_a_version_that_answers_after_one_put(site: Site, unbroken: 
     version = unbroken["result"]["model_version"]
     assert site.made_by(unbroken["id"]) == [version]
     assert len(unbroken["history"]) == SPEC["epochs"]
+    card = site.http.get(f"/v1/models/{version}").json()
+    assert ("photos" in card) == (ROOT / "ml" / "shipped" / "photos" / "card.json").exists()
     before = site.http.predict(wait=10).json()["model_version"]
     moved = site.http.request("PUT", "/v1/aliases/production", json={"version": version})
     assert (moved.status_code, moved.json()["version"]) == (200, version)

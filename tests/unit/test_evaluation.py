@@ -29,7 +29,6 @@ def test_huge_logits_do_not_overflow() -> None:
     logits = np.full((3, 10), -1e4, np.float32)
     logits[:, 4] = 1e4
     assert evaluation.negative_log_likelihood(logits, np.array([4, 4, 4], np.uint8)) == 0
-    assert np.isfinite(evaluation.energy(logits, 1.0)).all()
 
 
 def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
@@ -63,18 +62,39 @@ def test_the_temperature_that_logits_were_divided_by_is_found(temperature: float
 
 
 def test_novelty_quantiles_rise_and_keep_95_percent_of_validation_images() -> None:
-    logits, labels = drawn_from_their_own_probabilities()
-    card = evaluation.calibrate(logits, labels)
-    quantiles, temperature = card["novelty"]["quantiles"], card["calibration"]["temperature"]
+    scores = RNG.normal(0, 1, 5000).astype(np.float32)
+    card = evaluation.describe_novelty("energy", scores)
+    quantiles = card["quantiles"]
+    assert card["score"] == "energy"
     assert len(quantiles) == 101
     assert quantiles == sorted(quantiles)
-    novelty = np.interp(evaluation.energy(logits, temperature), quantiles, np.linspace(0, 1, 101))
-    assert np.mean(novelty <= card["novelty"]["threshold"]) == pytest.approx(0.95, abs=0.002)
+    novelty = np.interp(scores, quantiles, np.linspace(0, 1, 101))
+    assert np.mean(novelty <= card["threshold"]) == pytest.approx(0.95, abs=0.002)
 
 
-def test_images_that_no_class_claims_are_more_novel() -> None:
-    sure, unsure = np.eye(10, dtype=np.float32)[:1] * 12, np.zeros((1, 10), np.float32)
-    assert evaluation.energy(unsure, 1.0) > evaluation.energy(sure, 1.0)
+def test_the_calibration_of_a_card_lowers_the_error_that_it_states() -> None:
+    logits, labels = drawn_from_their_own_probabilities()
+    card = evaluation.fit_calibration(3 * logits, labels)
+    assert card["temperature"] == pytest.approx(3, rel=0.05)
+    assert card["ece_after"] < 0.015 < 0.1 < card["ece_before"]
+    assert card["ece_after"] == evaluation.expected_calibration_error(3 * logits, labels, card["temperature"])
+
+
+def test_auroc_counts_the_pairs_in_which_the_strange_one_scores_higher() -> None:
+    known, strange = np.array([1, 2, 3, 4], np.float32), np.array([2.5, 4, 5], np.float32)
+    # 2.5 beats two of four; 4 beats three and ties with one; 5 beats all.
+    assert evaluation.auroc(known, strange) == pytest.approx((2 + 3.5 + 4) / 12)
+    assert evaluation.auroc(known, known) == 0.5
+    assert evaluation.auroc(known, known + 10) == 1
+    assert evaluation.auroc(known + 10, known) == 0
+
+
+def test_the_false_positive_rate_is_that_of_strange_ones_below_the_known_95_percent() -> None:
+    known = np.arange(1, 101, dtype=np.float32)
+    strange = np.array([1, 95, 96, 96.5, 200], np.float32)
+    assert np.mean(known <= 96) >= 0.95
+    assert evaluation.false_positive_rate(known, strange) == pytest.approx(3 / 5)
+    assert evaluation.false_positive_rate(known, known + 1000) == 0
 
 
 def test_the_interval_of_an_accuracy_is_wilsons() -> None:

@@ -330,6 +330,26 @@ def test_the_garment_of_a_photo_fills_the_picture_bright_on_black(colour):
     assert garment.any(axis=1).all() or garment.any(axis=0).all(), "the longest edge is filled"
 
 
+def test_only_what_was_cut_out_of_a_photo_is_said_to_be_one():
+    cut = np.dstack([_photo(), np.full((256, 192), 255, np.uint8)])
+    cut[:60, :, 3] = 0
+    on_white = np.full((300, 200, 3), 253, np.uint8)
+    on_white[40:260, 60:140] = (30, 40, 90)
+    assert read_image(_encode(_photo(), "JPEG")).is_photo
+    assert read_image(_encode(np.pad(_photo(), ((30, 30), (30, 30), (0, 0)), constant_values=255))).is_photo
+    for picture in (COAT, _enlarged(COAT), on_white, cut):
+        assert not read_image(_encode(picture)).is_photo
+
+
+def test_a_garment_that_touches_the_edge_of_its_photo_is_found():
+    photo = _photo()[45:225]
+    photo[:, :20] = photo[:, -20:] = (160, 170, 165)
+    data = _encode(np.ascontiguousarray(photo[30:130]), "JPEG")
+    assert "no_foreground" not in _codes(data)
+    garment = _read(data)
+    assert garment[12:16, 10:18].min() > 80 and (garment == 0).mean() > 0.1
+
+
 def test_a_large_photo_gives_nearly_what_a_small_one_gives():
     small = _photo(noise=0)
     large = np.asarray(Image.fromarray(small).resize((1920, 2560), Image.Resampling.BICUBIC))

@@ -1,10 +1,13 @@
 """`python -m ml`, as a user types it."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+import processes
+from ml import releases
 from ml.__main__ import main
 from ml.dataset_files import read_file
 from ml.images import render_preview
@@ -20,7 +23,7 @@ TINY = ["--epochs", "1", "--batch-size", "32", "--set", "stem=8", "--set", "widt
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HEMLINE_HOME", str(tmp_path / "home"))
-    for name in ("HEMLINE_ARTIFACTS_URL", "HEMLINE_DATA_DIR"):
+    for name in ("HEMLINE_ARTIFACTS_URL", "HEMLINE_DATA_DIR", "HEMLINE_PHOTOS_DIR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "home"
 
@@ -38,8 +41,12 @@ def test_train_publishes_a_version_that_evaluate_and_predict_use(
     printed = capsys.readouterr().out
     assert "epoch 1/1: loss" in printed
     assert "v1: " in printed
-    assert main(["evaluate", "--model", "v1", "--data", IMAGES]) == 0
-    assert "images    300" in capsys.readouterr().out
+    report = tmp_path / "report.json"
+    assert main(["evaluate", "--model", "v1", "--data", IMAGES, "--json", str(report)]) == 0
+    printed = capsys.readouterr().out
+    for word in ("images    300", "digits", "inversion", "HEMLINE_PHOTOS_DIR"):
+        assert word in printed
+    assert set(json.loads(report.read_text())) == {"test", "novelty", "robustness"}
     assert main(["predict", "--model", "v1", picture(tmp_path)]) == 0
     assert "0.png: " in capsys.readouterr().out
 
@@ -72,6 +79,18 @@ def test_stages_follow_each_other_from_the_weights_of_the_one_before(tmp_path: P
     assert (tmp_path / "run-1.npz").is_file() and run.is_file()
 
 
+def test_a_student_learns_from_teachers_and_its_card_names_them(tmp_path: Path) -> None:
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    assert main(["train", *TINY, "--out", str(teacher)]) == 0
+    assert main(
+        ["train", *TINY, "--out", str(student), "--base", str(teacher), "--teacher", str(teacher), "--distill", "0.5"]
+    ) == 0
+    card, taught_by = (json.loads((folder / "card.json").read_text()) for folder in (student, teacher))
+    served = (teacher / taught_by["serving"]["artifact"]).read_bytes()
+    assert card["teachers"] == [hashlib.sha256(served).hexdigest()]
+    assert card["training_spec"]["distill"] == 0.5
+
+
 def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--data", str(SAMPLE / "t10k-images-idx3-ubyte.gz")]) == 0
     printed = capsys.readouterr().out
@@ -79,6 +98,30 @@ def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.Capture
     assert "Ankle boot" in printed
     assert main(["predict", picture(tmp_path, 0), picture(tmp_path, 1)]) == 0
     assert capsys.readouterr().out.count("confidence") == 2
+
+
+def test_explanations_are_written_into_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "here"
+    assert main(["predict", "--explain", str(folder), picture(tmp_path, 0), picture(tmp_path, 1)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["0-explained.png", "1-explained.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
+
+
+def test_photos_are_answered_by_the_network_for_photos_of_the_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, contents = releases.read(processes.ROOT / "ml" / "shipped" / "small")
+    photos = {**card, "serving": {"artifact": "photos.tflite"}, "calibration": {"temperature": 1000}}
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "card.json").write_text(json.dumps({**card, "photos": photos}))
+    for name, content in {**contents, "photos.tflite": contents["model.tflite"]}.items():
+        (tmp_path / "m" / name).write_bytes(content)
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(processes.photo("trouser"))
+    assert main(["predict", "--model", str(tmp_path / "m"), str(photo), picture(tmp_path)]) == 0
+    of_photo, of_picture = capsys.readouterr().out.splitlines()
+    assert "confidence 10." in of_photo
+    assert "confidence 10." not in of_picture
 
 
 def test_a_file_that_is_no_picture_is_named_and_the_others_are_answered(
@@ -107,8 +150,11 @@ def test_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--data", "absent.csv"], "absent.csv"),
         (["train", "--spec", "absent.json"], "absent.json"),
         (["train", "--shipped", "absent"], "spec.json"),
+        (["train", "--data", IMAGES, "--distill", "0.5"], "--teacher and --distill go together"),
+        (["train", "--data", IMAGES, "--base", "absent"], "model.keras"),
         (["evaluate", "--model", "v9"], "There is no model 'v9'"),
         (["evaluate", "--data", str(SAMPLE / "t10k-labels-idx1-ubyte.gz")], "no IDX file"),
+        (["report", "--shipped", "absent"], "There is no shipped model 'absent'"),
     ],
 )
 def test_mistakes_are_explained_without_a_stack_trace(

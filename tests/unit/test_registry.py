@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ml import releases
 from ml.artifacts import ArtifactNotFound, Artifacts
 from ml.registry import (
     PRODUCTION, RELEASE, DamagedVersion, LocalIndex, Move, Registry, UnknownModel, VersionInUse, open_local,
@@ -236,6 +237,47 @@ def test_a_second_start_of_the_same_release_changes_nothing(registry: Registry, 
     assert (registry.versions(), registry.history("small"), registry.history(PRODUCTION)) == before
 
 
+@pytest.mark.parametrize("changed", ["model.keras", "model.tflite", "card.json", "../photos/photos.tflite"])
+def test_a_release_in_which_any_file_is_another_is_a_newer_one(
+    registry: Registry, tmp_path: Path, changed: str
+) -> None:
+    release = ship(ship(tmp_path / "release"), "photos")
+    (release / "photos" / "photos.tflite").write_bytes(b"litert")
+    registry.install_shipped(release)
+    (release / "small" / changed).write_text(json.dumps({"network": "another"}))
+    registry.install_shipped(release)
+
+    assert registry.versions() == ["v2", "v1"]
+    assert registry.resolve(PRODUCTION) == registry.resolve("small") == "v2"
+
+
+def test_every_shipped_version_comes_with_the_network_for_photos(registry: Registry, tmp_path: Path) -> None:
+    release = ship(ship(tmp_path / "release"), "accurate", b"accurate")
+    (release / "photos").mkdir()
+    (release / "photos" / "photos.tflite").write_bytes(b"photos")
+    (release / "photos" / "card.json").write_text(json.dumps({"serving": {"artifact": "photos.tflite"}}))
+    registry.install_shipped(release)
+
+    assert {alias: move.to_version for alias, move in registry.aliases().items()} == {
+        "small": "v1", "production": "v1", "accurate": "v2",
+    }  # fmt: skip
+    for version in ("v1", "v2"):
+        assert registry.card(version)["photos"] == {"serving": {"artifact": "photos.tflite"}}
+        assert registry.find(version, "photos.tflite") == b"photos"
+        assert registry.find(version, "photos.npz") is None
+
+
+def test_the_most_accurate_follows_releases_until_an_operator_moves_it(registry: Registry, tmp_path: Path) -> None:
+    registry.install_shipped(ship(ship(tmp_path / "old"), "accurate", b"good"))
+    registry.install_shipped(ship(ship(tmp_path / "new"), "accurate", b"better"))
+    assert (registry.resolve("small"), registry.resolve("accurate")) == ("v1", "v3")
+    registry.point("accurate", "v2", by="an operator")
+    registry.install_shipped(ship(ship(tmp_path / "newest"), "accurate", b"best"))
+
+    assert registry.resolve("accurate") == "v2"
+    assert registry.resolve(PRODUCTION) == "v1"
+
+
 def test_production_follows_a_newer_release_that_nobody_overruled(registry: Registry, tmp_path: Path) -> None:
     registry.install_shipped(ship(tmp_path / "old"))
     registry.install_shipped(ship(tmp_path / "new", network=b"better"))
@@ -275,12 +317,14 @@ def test_a_release_without_models_installs_nothing(registry: Registry, tmp_path:
 
 def test_what_really_ships_installs_and_has_what_serving_needs(registry: Registry) -> None:
     registry.install_shipped()
-    card: Mapping[str, Any] = registry.card(registry.resolve(PRODUCTION))
-
-    assert registry.file(card["version"], card["serving"]["artifact"])
-    assert registry.file(card["version"], "model.keras")
-    assert registry.file(card["version"], "model.tflite")
-    assert {"network", "created_at", "metrics", "calibration", "novelty"} <= set(card)
+    assert registry.resolve(PRODUCTION) == registry.resolve("small") == "v1"
+    for name in releases.names():
+        card: Mapping[str, Any] = registry.card(registry.resolve(name))
+        assert registry.file(card["version"], card["serving"]["artifact"])
+        assert registry.file(card["version"], "model.keras")
+        assert registry.file(card["version"], "model.tflite")
+        assert {"network", "created_at", "metrics", "calibration", "novelty"} <= set(card)
+        assert "photos" not in card or registry.file(card["version"], card["photos"]["serving"]["artifact"])
 
 
 def test_a_move_knows_when_it_was_made() -> None:

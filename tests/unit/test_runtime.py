@@ -1,26 +1,29 @@
 """The runtime answers alike however pictures are batched, and its numbers are what they are said to be."""
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ml import releases
 from ml.images import CLASS_NAMES, read_image
 from ml.runtime import Classifier
 from processes import ROOT, SAMPLES, sample
 
-SHIPPED = ROOT / "ml" / "shipped" / "small"
-CARD: dict[str, Any] = json.loads((SHIPPED / "card.json").read_bytes())
+CARD, FILES = releases.read(ROOT / "ml" / "shipped" / "small")
+ARTIFACTS = [name for name in FILES if name.endswith(".tflite")]
 
 
-@pytest.fixture(scope="module", params=["model.tflite", "model.int8.tflite"])
+def load(artifact: str = "model.tflite", batch_sizes: Sequence[int] = (1, 8, 32, 64), **changes: Any) -> Classifier:
+    """The shipped version with another artifact served, or other fields of its card."""
+    return Classifier({**CARD, "serving": {"artifact": artifact}, **changes}, FILES.get, batch_sizes)
+
+
+@pytest.fixture(scope="module", params=ARTIFACTS)
 def classifier(request: pytest.FixtureRequest) -> Classifier:
-    path = SHIPPED / request.param
-    if not path.exists():
-        pytest.skip(f"this release ships no {request.param}")
-    return Classifier(path.read_bytes(), CARD)
+    return load(request.param)
 
 
 def garments() -> NDArray[np.uint8]:
@@ -78,30 +81,71 @@ def test_noise_is_more_novel_than_garments(classifier: Classifier) -> None:
     assert np.median(classifier.classify(noise).novelty) > np.median(classifier.classify(garments()).novelty)
 
 
+def warmer(times: float) -> dict[str, float]:
+    return {"temperature": CARD["calibration"]["temperature"] * times}
+
+
 def test_a_higher_temperature_is_less_sure_of_the_same_classes() -> None:
-    network = (SHIPPED / "model.tflite").read_bytes()
-    warmer = {**CARD, "calibration": {"temperature": CARD["calibration"]["temperature"] * 3}}
-    sure, unsure = (Classifier(network, card, (8,)).classify(garments()).probabilities for card in (CARD, warmer))
+    sure, unsure = (load(calibration=warmer(x)).classify(garments()).probabilities for x in (1, 3))
 
     assert (sure.argmax(axis=1) == unsure.argmax(axis=1)).all()
     assert (sure.max(axis=1) > unsure.max(axis=1)).all()
 
 
 def test_one_batch_size_is_enough_for_any_number_of_pictures() -> None:
-    network = (SHIPPED / "model.tflite").read_bytes()
-    few, usual = Classifier(network, CARD, (4,)), Classifier(network, CARD)
+    few, usual = load(batch_sizes=(4,)), load()
 
     np.testing.assert_allclose(
         few.classify(mixture(11)).probabilities, usual.classify(mixture(11)).probabilities, atol=1e-5
     )
 
 
-def test_both_shipped_artifacts_agree() -> None:
-    if not (SHIPPED / "model.int8.tflite").exists():
-        pytest.skip("this release ships one artifact")
-    exact, small = (
-        Classifier((SHIPPED / name).read_bytes(), CARD).classify(garments()).probabilities
-        for name in ("model.tflite", "model.int8.tflite")
-    )
+def test_all_shipped_artifacts_agree() -> None:
+    exact, *others = (load(name).classify(garments()).probabilities for name in sorted(ARTIFACTS, key=len))
+    for other in others:
+        np.testing.assert_allclose(exact, other, atol=0.1)
 
-    np.testing.assert_allclose(exact, small, atol=0.1)
+
+@pytest.fixture(scope="module")
+def with_photos() -> Classifier:
+    """A version whose network for photographs is its own network, but a warmer one."""
+    files = {**FILES, "photos.tflite": FILES["model.tflite"]}
+    photos = {"serving": {"artifact": "photos.tflite"}, "calibration": warmer(3), "novelty": ENERGY}
+    own = {"serving": {"artifact": "model.tflite"}, "calibration": warmer(1), "novelty": ENERGY}
+    card = {**CARD, **own, "photos": photos}
+    return Classifier(card, files.get)
+
+
+ENERGY = {**CARD["novelty"], "score": "energy"}
+
+
+@pytest.mark.parametrize("mask", [
+    [False] * 10, [True] * 10, [True] + [False] * 9, [False, True] * 5, [False] * 7 + [True] * 3,
+], ids=["none", "all", "the first", "every second", "the last"])  # fmt: skip
+def test_photos_are_answered_by_their_own_network_and_the_rest_by_the_other(
+    with_photos: Classifier, mask: list[bool]
+) -> None:
+    photos = np.array(mask)
+    cool, warm = (load(calibration=warmer(x), novelty=ENERGY).classify(garments()) for x in (1, 3))
+    found = with_photos.classify(garments(), photos)
+
+    for name in ("probabilities", "novelty", "is_fashion"):
+        answers = getattr(found, name)
+        np.testing.assert_allclose(answers[photos], getattr(warm, name)[photos], atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(answers[~photos], getattr(cool, name)[~photos], atol=1e-5, err_msg=name)
+
+
+def test_a_version_without_a_network_for_photos_answers_them_all_the_same(classifier: Classifier) -> None:
+    every, none = (classifier.classify(garments(), np.full(10, photo)).probabilities for photo in (True, False))
+
+    np.testing.assert_array_equal(every, none)
+
+
+def test_a_version_without_its_served_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks model.none.tflite"):
+        load("model.none.tflite")
+
+
+def test_a_novelty_score_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="no novelty score 'tea leaves'"):
+        load(novelty={**CARD["novelty"], "score": "tea leaves"})

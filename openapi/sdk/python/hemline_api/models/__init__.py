@@ -5,11 +5,14 @@ from .alias_page import AliasPage
 from .alias_request import AliasRequest
 from .batch import Batch
 from .batch_item import BatchItem
+from .batch_item_result import BatchItemResult
 from .batch_metadata import BatchMetadata
 from .batch_page import BatchPage
 from .batch_request import BatchRequest
 from .batch_request_metadata import BatchRequestMetadata
 from .batch_result import BatchResult
+from .batch_upload import BatchUpload
+from .batch_upload_metadata import BatchUploadMetadata
 from .class_probability import ClassProbability
 from .counts import Counts
 from .dataset import Dataset
@@ -19,6 +22,7 @@ from .dataset_upload import DatasetUpload
 from .dimension import Dimension
 from .epoch import Epoch
 from .error import Error
+from .explanation import Explanation
 from .get_model_artifact_artifact import GetModelArtifactArtifact
 from .image_warning import ImageWarning
 from .live import Live
@@ -30,12 +34,15 @@ from .model_card_data import ModelCardData
 from .model_card_history_item import ModelCardHistoryItem
 from .model_card_metrics import ModelCardMetrics
 from .model_card_novelty import ModelCardNovelty
+from .model_card_photos import ModelCardPhotos
+from .model_card_robustness import ModelCardRobustness
 from .model_card_serving import ModelCardServing
 from .model_card_sha_256 import ModelCardSha256
 from .model_card_training_spec import ModelCardTrainingSpec
 from .model_page import ModelPage
 from .move import Move
 from .move_page import MovePage
+from .neighbor import Neighbor
 from .prediction import Prediction
 from .prediction_metadata import PredictionMetadata
 from .prediction_page import PredictionPage
@@ -47,16 +54,20 @@ from .problem_detail import ProblemDetail
 from .progress import Progress
 from .ready import Ready
 from .ready_checks import ReadyChecks
+from .ready_queues import ReadyQueues
+from .ready_workers import ReadyWorkers
 from .search_space import SearchSpace
 from .search_space_hyperparameters import SearchSpaceHyperparameters
 from .timings import Timings
 from .train_best_request import TrainBestRequest
+from .train_best_request_precision import TrainBestRequestPrecision
 from .train_best_request_promote import TrainBestRequestPromote
 from .training_job import TrainingJob
 from .training_job_page import TrainingJobPage
 from .training_job_request import TrainingJobRequest
 from .training_job_request_hyperparameters import TrainingJobRequestHyperparameters
 from .training_job_request_optimizer import TrainingJobRequestOptimizer
+from .training_job_request_precision import TrainingJobRequestPrecision
 from .training_job_request_promote import TrainingJobRequestPromote
 from .training_job_request_schedule import TrainingJobRequestSchedule
 from .training_job_spec import TrainingJobSpec
@@ -68,6 +79,7 @@ from .tuning_job_page import TuningJobPage
 from .tuning_job_request import TuningJobRequest
 from .tuning_job_request_hyperparameters import TuningJobRequestHyperparameters
 from .tuning_job_request_optimizer import TuningJobRequestOptimizer
+from .tuning_job_request_precision import TuningJobRequestPrecision
 from .tuning_job_request_schedule import TuningJobRequestSchedule
 from .tuning_job_spec import TuningJobSpec
 from .tuning_progress import TuningProgress
@@ -82,11 +94,14 @@ __all__ = (
     "AliasRequest",
     "Batch",
     "BatchItem",
+    "BatchItemResult",
     "BatchMetadata",
     "BatchPage",
     "BatchRequest",
     "BatchRequestMetadata",
     "BatchResult",
+    "BatchUpload",
+    "BatchUploadMetadata",
     "ClassProbability",
     "Counts",
     "Dataset",
@@ -96,6 +111,7 @@ __all__ = (
     "Dimension",
     "Epoch",
     "Error",
+    "Explanation",
     "GetModelArtifactArtifact",
     "ImageWarning",
     "Live",
@@ -107,12 +123,15 @@ __all__ = (
     "ModelCardHistoryItem",
     "ModelCardMetrics",
     "ModelCardNovelty",
+    "ModelCardPhotos",
+    "ModelCardRobustness",
     "ModelCardServing",
     "ModelCardSha256",
     "ModelCardTrainingSpec",
     "ModelPage",
     "Move",
     "MovePage",
+    "Neighbor",
     "Prediction",
     "PredictionMetadata",
     "PredictionPage",
@@ -124,16 +143,20 @@ __all__ = (
     "Progress",
     "Ready",
     "ReadyChecks",
+    "ReadyQueues",
+    "ReadyWorkers",
     "SearchSpace",
     "SearchSpaceHyperparameters",
     "Timings",
     "TrainBestRequest",
+    "TrainBestRequestPrecision",
     "TrainBestRequestPromote",
     "TrainingJob",
     "TrainingJobPage",
     "TrainingJobRequest",
     "TrainingJobRequestHyperparameters",
     "TrainingJobRequestOptimizer",
+    "TrainingJobRequestPrecision",
     "TrainingJobRequestPromote",
     "TrainingJobRequestSchedule",
     "TrainingJobSpec",
@@ -145,6 +168,7 @@ __all__ = (
     "TuningJobRequest",
     "TuningJobRequestHyperparameters",
     "TuningJobRequestOptimizer",
+    "TuningJobRequestPrecision",
     "TuningJobRequestSchedule",
     "TuningJobSpec",
     "TuningProgress",

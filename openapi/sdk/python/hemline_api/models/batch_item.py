@@ -9,8 +9,8 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from ..models.batch_item_result import BatchItemResult
     from ..models.error import Error
-    from ..models.prediction_result import PredictionResult
 
 
 T = TypeVar("T", bound="BatchItem")
@@ -20,16 +20,23 @@ T = TypeVar("T", bound="BatchItem")
 class BatchItem:
     """
     Attributes:
-        index (int): The picture's place in the request, from 0. Example: 0.
+        index (int): The picture's place in the request or the file, from 0. Headers, blank lines and folders do not
+            count. Example: 0.
         status (str): `queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not
             know. Example: succeeded.
-        result (PredictionResult | Unset):
+        name (str | Unset): The name of the entry of a ZIP file. Example: Coat/17.png.
+        expected (str | Unset): The class that the picture came labelled with. Example: Coat.
+        expected_class_id (int | Unset): Its number. Example: 4.
+        result (BatchItemResult | Unset):
         error (Error | Unset):
     """
 
     index: int
     status: str
-    result: PredictionResult | Unset = UNSET
+    name: str | Unset = UNSET
+    expected: str | Unset = UNSET
+    expected_class_id: int | Unset = UNSET
+    result: BatchItemResult | Unset = UNSET
     error: Error | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -37,6 +44,12 @@ class BatchItem:
         index = self.index
 
         status = self.status
+
+        name = self.name
+
+        expected = self.expected
+
+        expected_class_id = self.expected_class_id
 
         result: dict[str, Any] | Unset = UNSET
         if not isinstance(self.result, Unset):
@@ -54,6 +67,12 @@ class BatchItem:
                 "status": status,
             }
         )
+        if name is not UNSET:
+            field_dict["name"] = name
+        if expected is not UNSET:
+            field_dict["expected"] = expected
+        if expected_class_id is not UNSET:
+            field_dict["expected_class_id"] = expected_class_id
         if result is not UNSET:
             field_dict["result"] = result
         if error is not UNSET:
@@ -63,20 +82,26 @@ class BatchItem:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.batch_item_result import BatchItemResult  # noqa: PLC0415
         from ..models.error import Error  # noqa: PLC0415
-        from ..models.prediction_result import PredictionResult  # noqa: PLC0415
 
         d = dict(src_dict)
         index = d.pop("index")
 
         status = d.pop("status")
 
+        name = d.pop("name", UNSET)
+
+        expected = d.pop("expected", UNSET)
+
+        expected_class_id = d.pop("expected_class_id", UNSET)
+
         _result = d.pop("result", UNSET)
-        result: PredictionResult | Unset
+        result: BatchItemResult | Unset
         if isinstance(_result, Unset):
             result = UNSET
         else:
-            result = PredictionResult.from_dict(_result)
+            result = BatchItemResult.from_dict(_result)
 
         _error = d.pop("error", UNSET)
         error: Error | Unset
@@ -88,6 +113,9 @@ class BatchItem:
         batch_item = cls(
             index=index,
             status=status,
+            name=name,
+            expected=expected,
+            expected_class_id=expected_class_id,
             result=result,
             error=error,
         )

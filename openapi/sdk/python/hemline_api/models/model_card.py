@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..models.model_card_history_item import ModelCardHistoryItem
     from ..models.model_card_metrics import ModelCardMetrics
     from ..models.model_card_novelty import ModelCardNovelty
+    from ..models.model_card_photos import ModelCardPhotos
+    from ..models.model_card_robustness import ModelCardRobustness
     from ..models.model_card_serving import ModelCardServing
     from ..models.model_card_sha_256 import ModelCardSha256
     from ..models.model_card_training_spec import ModelCardTrainingSpec
@@ -40,8 +42,14 @@ class ModelCard:
         training_seconds (float | Unset): How long training took.
         data (ModelCardData | Unset): What it was trained on, with digests.
         metrics (ModelCardMetrics | Unset): Metrics on validation and test, by class too, with the confusion matrix.
-        calibration (ModelCardCalibration | Unset): The temperature and how it was fitted.
-        novelty (ModelCardNovelty | Unset): The score of the novelty gate and its threshold.
+        calibration (ModelCardCalibration | Unset): What logits are multiplied or divided by to get probabilities, and
+            how it was fitted.
+        novelty (ModelCardNovelty | Unset): The score of the novelty gate, its threshold, and how well it tells pictures
+            of no class.
+        robustness (ModelCardRobustness | Unset): Accuracy on corrupted test pictures, by corruption and severity, where
+            it was measured.
+        photos (ModelCardPhotos | Unset): The network that answers photographs, where the version has one: its
+            parameters, metrics, calibration and novelty.
         history (list[ModelCardHistoryItem] | Unset): A row per epoch.
         serving (ModelCardServing | Unset): What the workers run.
         sha256 (ModelCardSha256 | Unset): Digest of each file.
@@ -61,6 +69,8 @@ class ModelCard:
     metrics: ModelCardMetrics | Unset = UNSET
     calibration: ModelCardCalibration | Unset = UNSET
     novelty: ModelCardNovelty | Unset = UNSET
+    robustness: ModelCardRobustness | Unset = UNSET
+    photos: ModelCardPhotos | Unset = UNSET
     history: list[ModelCardHistoryItem] | Unset = UNSET
     serving: ModelCardServing | Unset = UNSET
     sha256: ModelCardSha256 | Unset = UNSET
@@ -111,6 +121,14 @@ class ModelCard:
         if not isinstance(self.novelty, Unset):
             novelty = self.novelty.to_dict()
 
+        robustness: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.robustness, Unset):
+            robustness = self.robustness.to_dict()
+
+        photos: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.photos, Unset):
+            photos = self.photos.to_dict()
+
         history: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.history, Unset):
             history = []
@@ -157,6 +175,10 @@ class ModelCard:
             field_dict["calibration"] = calibration
         if novelty is not UNSET:
             field_dict["novelty"] = novelty
+        if robustness is not UNSET:
+            field_dict["robustness"] = robustness
+        if photos is not UNSET:
+            field_dict["photos"] = photos
         if history is not UNSET:
             field_dict["history"] = history
         if serving is not UNSET:
@@ -174,6 +196,8 @@ class ModelCard:
         from ..models.model_card_history_item import ModelCardHistoryItem  # noqa: PLC0415
         from ..models.model_card_metrics import ModelCardMetrics  # noqa: PLC0415
         from ..models.model_card_novelty import ModelCardNovelty  # noqa: PLC0415
+        from ..models.model_card_photos import ModelCardPhotos  # noqa: PLC0415
+        from ..models.model_card_robustness import ModelCardRobustness  # noqa: PLC0415
         from ..models.model_card_serving import ModelCardServing  # noqa: PLC0415
         from ..models.model_card_sha_256 import ModelCardSha256  # noqa: PLC0415
         from ..models.model_card_training_spec import ModelCardTrainingSpec  # noqa: PLC0415
@@ -247,6 +271,20 @@ class ModelCard:
         else:
             novelty = ModelCardNovelty.from_dict(_novelty)
 
+        _robustness = d.pop("robustness", UNSET)
+        robustness: ModelCardRobustness | Unset
+        if isinstance(_robustness, Unset):
+            robustness = UNSET
+        else:
+            robustness = ModelCardRobustness.from_dict(_robustness)
+
+        _photos = d.pop("photos", UNSET)
+        photos: ModelCardPhotos | Unset
+        if isinstance(_photos, Unset):
+            photos = UNSET
+        else:
+            photos = ModelCardPhotos.from_dict(_photos)
+
         _history = d.pop("history", UNSET)
         history: list[ModelCardHistoryItem] | Unset = UNSET
         if _history is not UNSET:
@@ -285,6 +323,8 @@ class ModelCard:
             metrics=metrics,
             calibration=calibration,
             novelty=novelty,
+            robustness=robustness,
+            photos=photos,
             history=history,
             serving=serving,
             sha256=sha256,

@@ -11,7 +11,7 @@ T = TypeVar("T", bound="ModelCardCalibration")
 
 @_attrs_define
 class ModelCardCalibration:
-    """The temperature and how it was fitted."""
+    """What logits are multiplied or divided by to get probabilities, and how it was fitted."""
 
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 

@@ -11,7 +11,7 @@ T = TypeVar("T", bound="ModelCardNovelty")
 
 @_attrs_define
 class ModelCardNovelty:
-    """The score of the novelty gate and its threshold."""
+    """The score of the novelty gate, its threshold, and how well it tells pictures of no class."""
 
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 

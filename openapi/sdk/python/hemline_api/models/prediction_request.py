@@ -28,6 +28,8 @@ class PredictionRequest:
         model (str | Unset): An alias or a version id. It is resolved when the request is accepted and stays pinned to
             that version. Default: 'production'. Example: production.
         top_k (int | Unset): How many of the most probable classes to list. Default: 10. Example: 10.
+        explain (bool | Unset): Say why: `explanation` in the result shows where the model looks, and training images
+            that it finds alike. Default: False. Example: False.
         metadata (PredictionRequestMetadata | Unset): Up to 50 values of your own, each a string of at most 500
             characters, handed back as they are. Example: {'sku': 'A-17'}.
     """
@@ -35,6 +37,7 @@ class PredictionRequest:
     image: str
     model: str | Unset = "production"
     top_k: int | Unset = 10
+    explain: bool | Unset = False
     metadata: PredictionRequestMetadata | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,6 +46,8 @@ class PredictionRequest:
         model = self.model
 
         top_k = self.top_k
+
+        explain = self.explain
 
         metadata: dict[str, Any] | Unset = UNSET
         if not isinstance(self.metadata, Unset):
@@ -59,6 +64,8 @@ class PredictionRequest:
             field_dict["model"] = model
         if top_k is not UNSET:
             field_dict["top_k"] = top_k
+        if explain is not UNSET:
+            field_dict["explain"] = explain
         if metadata is not UNSET:
             field_dict["metadata"] = metadata
 
@@ -75,6 +82,8 @@ class PredictionRequest:
 
         top_k = d.pop("top_k", UNSET)
 
+        explain = d.pop("explain", UNSET)
+
         _metadata = d.pop("metadata", UNSET)
         metadata: PredictionRequestMetadata | Unset
         if isinstance(_metadata, Unset):
@@ -86,6 +95,7 @@ class PredictionRequest:
             image=image,
             model=model,
             top_k=top_k,
+            explain=explain,
             metadata=metadata,
         )
 

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import UNSET, Unset
+
 if TYPE_CHECKING:
     from ..models.class_probability import ClassProbability
+    from ..models.explanation import Explanation
     from ..models.image_warning import ImageWarning
 
 
@@ -26,8 +29,12 @@ class PredictionResult:
         is_fashion (bool): False where the picture looks like none of the classes.
         novelty (float): Share of known garments that look less unusual than this picture, 0 to 1. Example: 0.03.
         warnings (list[ImageWarning]): What to know about the picture.
+        source (str): How the picture came in, and so which network answered: `contract` (28x28, a drawing, or on a
+            plain background) or `photo` (cut out of a photograph; answered by the version's network for photos, where it
+            has one). Example: contract.
         preview (str): The 28x28 picture that the model saw, a PNG as `data:` URI. Example:
             data:image/png;base64,iVBORw0KGgo=.
+        explanation (Explanation | Unset):
     """
 
     label: str
@@ -37,7 +44,9 @@ class PredictionResult:
     is_fashion: bool
     novelty: float
     warnings: list[ImageWarning]
+    source: str
     preview: str
+    explanation: Explanation | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,7 +70,13 @@ class PredictionResult:
             warnings_item = warnings_item_data.to_dict()
             warnings.append(warnings_item)
 
+        source = self.source
+
         preview = self.preview
+
+        explanation: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.explanation, Unset):
+            explanation = self.explanation.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -74,15 +89,19 @@ class PredictionResult:
                 "is_fashion": is_fashion,
                 "novelty": novelty,
                 "warnings": warnings,
+                "source": source,
                 "preview": preview,
             }
         )
+        if explanation is not UNSET:
+            field_dict["explanation"] = explanation
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.class_probability import ClassProbability  # noqa: PLC0415
+        from ..models.explanation import Explanation  # noqa: PLC0415
         from ..models.image_warning import ImageWarning  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -110,7 +129,16 @@ class PredictionResult:
 
             warnings.append(warnings_item)
 
+        source = d.pop("source")
+
         preview = d.pop("preview")
+
+        _explanation = d.pop("explanation", UNSET)
+        explanation: Explanation | Unset
+        if isinstance(_explanation, Unset):
+            explanation = UNSET
+        else:
+            explanation = Explanation.from_dict(_explanation)
 
         prediction_result = cls(
             label=label,
@@ -120,7 +148,9 @@ class PredictionResult:
             is_fashion=is_fashion,
             novelty=novelty,
             warnings=warnings,
+            source=source,
             preview=preview,
+            explanation=explanation,
         )
 
         prediction_result.additional_properties = d

@@ -15,7 +15,7 @@ class Timings:
     Attributes:
         decode_ms (float): Reading the picture. Example: 0.3.
         queue_ms (float): From acceptance to the worker. Example: 1.9.
-        inference_ms (float): The model, for the whole batch. Example: 0.2.
+        inference_ms (float): The model, for the whole batch, with the explanations that were asked for. Example: 0.2.
         batch_size (int): How many pictures were computed together. Example: 12.
     """
 

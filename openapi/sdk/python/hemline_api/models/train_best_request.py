@@ -5,6 +5,10 @@ from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 
+from ..models.train_best_request_precision import (
+    TrainBestRequestPrecision,
+    check_train_best_request_precision,
+)
 from ..models.train_best_request_promote import (
     TrainBestRequestPromote,
     check_train_best_request_promote,
@@ -23,6 +27,10 @@ class TrainBestRequest:
             1.0.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Default: 0. Example: 0.
+        mirror (bool | Unset): Answer with the mean of what the model says of a picture and of its mirror image: better,
+            in twice the time. Example: False.
+        precision (TrainBestRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
+            processor multiplies it. auto unless given.
         promote (TrainBestRequestPromote | Unset): When the new version becomes production, as for a training job.
             Default: 'never'. Example: never.
         description (str | Unset): Your own words; they end up in the card. Example: the best of twenty.
@@ -31,6 +39,8 @@ class TrainBestRequest:
     epochs: int | Unset = 12
     fraction: float | Unset = 1.0
     patience: int | Unset = 0
+    mirror: bool | Unset = UNSET
+    precision: TrainBestRequestPrecision | Unset = UNSET
     promote: TrainBestRequestPromote | Unset = "never"
     description: str | Unset = UNSET
 
@@ -40,6 +50,12 @@ class TrainBestRequest:
         fraction = self.fraction
 
         patience = self.patience
+
+        mirror = self.mirror
+
+        precision: str | Unset = UNSET
+        if not isinstance(self.precision, Unset):
+            precision = self.precision
 
         promote: str | Unset = UNSET
         if not isinstance(self.promote, Unset):
@@ -56,6 +72,10 @@ class TrainBestRequest:
             field_dict["fraction"] = fraction
         if patience is not UNSET:
             field_dict["patience"] = patience
+        if mirror is not UNSET:
+            field_dict["mirror"] = mirror
+        if precision is not UNSET:
+            field_dict["precision"] = precision
         if promote is not UNSET:
             field_dict["promote"] = promote
         if description is not UNSET:
@@ -72,6 +92,15 @@ class TrainBestRequest:
 
         patience = d.pop("patience", UNSET)
 
+        mirror = d.pop("mirror", UNSET)
+
+        _precision = d.pop("precision", UNSET)
+        precision: TrainBestRequestPrecision | Unset
+        if isinstance(_precision, Unset):
+            precision = UNSET
+        else:
+            precision = check_train_best_request_precision(_precision)
+
         _promote = d.pop("promote", UNSET)
         promote: TrainBestRequestPromote | Unset
         if isinstance(_promote, Unset):
@@ -85,6 +114,8 @@ class TrainBestRequest:
             epochs=epochs,
             fraction=fraction,
             patience=patience,
+            mirror=mirror,
+            precision=precision,
             promote=promote,
             description=description,
         )

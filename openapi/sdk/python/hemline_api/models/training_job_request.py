@@ -9,6 +9,10 @@ from ..models.training_job_request_optimizer import (
     TrainingJobRequestOptimizer,
     check_training_job_request_optimizer,
 )
+from ..models.training_job_request_precision import (
+    TrainingJobRequestPrecision,
+    check_training_job_request_precision,
+)
 from ..models.training_job_request_promote import (
     TrainingJobRequestPromote,
     check_training_job_request_promote,
@@ -34,7 +38,8 @@ class TrainingJobRequest:
     Attributes:
         network (str | Unset): The architecture: one of resnet_small, tutorial_cnn. Example: resnet_small.
         hyperparameters (TrainingJobRequestHyperparameters | Unset): The network's own parameters. resnet_small: stem 8
-            to 64, width 8 to 96, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example: {}.
+            to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example:
+            {}.
         dataset (str | Unset): `fashion-mnist`, or the id of a data set of your own. Default: 'fashion-mnist'. Example:
             fashion-mnist.
         base_version (str | Unset): Start from the weights of this version or alias, of the same network. Example:
@@ -45,7 +50,8 @@ class TrainingJobRequest:
         learning_rate (float | Unset): The highest rate of the schedule. 1e-06 to 10; 0.1 unless given. Example: 0.1.
         schedule (TrainingJobRequestSchedule | Unset): one_cycle unless given.
         warmup (float | Unset): Share of the steps before the highest rate. 0 to 0.9; 0.25 unless given. Example: 0.25.
-        momentum (float | Unset): Of SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given. Example: 0.9.
+        momentum (float | Unset): Of Muon and SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given. Example:
+            0.9.
         weight_decay (float | Unset): Decoupled weight decay. 0 to 1; 0.005 unless given. Example: 0.005.
         label_smoothing (float | Unset): How much of the target is spread over all classes. 0 to 0.5; 0.05 unless given.
             Example: 0.05.
@@ -58,6 +64,10 @@ class TrainingJobRequest:
         fraction (float | Unset): Share of the training data to use. 0.001 to 1; 1 unless given. Example: 1.0.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Example: 0.
+        mirror (bool | Unset): Answer with the mean of what the model says of a picture and of its mirror image: better,
+            in twice the time. Example: False.
+        precision (TrainingJobRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
+            processor multiplies it. auto unless given.
         promote (TrainingJobRequestPromote | Unset): When the new version becomes production. `if_better`: when it gets
             more of the same validation pictures right. Default: 'never'. Example: never.
         description (str | Unset): Your own words; they end up in the card. Example: more epochs.
@@ -83,6 +93,8 @@ class TrainingJobRequest:
     seed: int | Unset = UNSET
     fraction: float | Unset = UNSET
     patience: int | Unset = UNSET
+    mirror: bool | Unset = UNSET
+    precision: TrainingJobRequestPrecision | Unset = UNSET
     promote: TrainingJobRequestPromote | Unset = "never"
     description: str | Unset = UNSET
 
@@ -133,6 +145,12 @@ class TrainingJobRequest:
 
         patience = self.patience
 
+        mirror = self.mirror
+
+        precision: str | Unset = UNSET
+        if not isinstance(self.precision, Unset):
+            precision = self.precision
+
         promote: str | Unset = UNSET
         if not isinstance(self.promote, Unset):
             promote = self.promote
@@ -182,6 +200,10 @@ class TrainingJobRequest:
             field_dict["fraction"] = fraction
         if patience is not UNSET:
             field_dict["patience"] = patience
+        if mirror is not UNSET:
+            field_dict["mirror"] = mirror
+        if precision is not UNSET:
+            field_dict["precision"] = precision
         if promote is not UNSET:
             field_dict["promote"] = promote
         if description is not UNSET:
@@ -251,6 +273,15 @@ class TrainingJobRequest:
 
         patience = d.pop("patience", UNSET)
 
+        mirror = d.pop("mirror", UNSET)
+
+        _precision = d.pop("precision", UNSET)
+        precision: TrainingJobRequestPrecision | Unset
+        if isinstance(_precision, Unset):
+            precision = UNSET
+        else:
+            precision = check_training_job_request_precision(_precision)
+
         _promote = d.pop("promote", UNSET)
         promote: TrainingJobRequestPromote | Unset
         if isinstance(_promote, Unset):
@@ -281,6 +312,8 @@ class TrainingJobRequest:
             seed=seed,
             fraction=fraction,
             patience=patience,
+            mirror=mirror,
+            precision=precision,
             promote=promote,
             description=description,
         )

@@ -1,9 +1,10 @@
 from typing import Literal
 
-TrainingJobRequestOptimizer = Literal["adamw", "sgd"]
+TrainingJobRequestOptimizer = Literal["adamw", "muon", "sgd"]
 
 TRAINING_JOB_REQUEST_OPTIMIZER_VALUES: set[TrainingJobRequestOptimizer] = {
     "adamw",
+    "muon",
     "sgd",
 }
 

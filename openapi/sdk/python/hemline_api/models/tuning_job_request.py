@@ -9,6 +9,10 @@ from ..models.tuning_job_request_optimizer import (
     TuningJobRequestOptimizer,
     check_tuning_job_request_optimizer,
 )
+from ..models.tuning_job_request_precision import (
+    TuningJobRequestPrecision,
+    check_tuning_job_request_precision,
+)
 from ..models.tuning_job_request_schedule import (
     TuningJobRequestSchedule,
     check_tuning_job_request_schedule,
@@ -37,7 +41,7 @@ class TuningJobRequest:
         search_space (SearchSpace):
         network (str | Unset): The architecture: one of resnet_small, tutorial_cnn. Example: resnet_small.
         hyperparameters (TuningJobRequestHyperparameters | Unset): The network's own parameters. resnet_small: stem 8 to
-            64, width 8 to 96, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example: {}.
+            64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example: {}.
         dataset (str | Unset): `fashion-mnist`, or the id of a data set of your own. Default: 'fashion-mnist'. Example:
             fashion-mnist.
         epochs (int | Unset): The budget of a trial: passes over its training data. 1 to 500; 3 unless given. Default:
@@ -47,7 +51,8 @@ class TuningJobRequest:
         learning_rate (float | Unset): The highest rate of the schedule. 1e-06 to 10; 0.1 unless given. Example: 0.1.
         schedule (TuningJobRequestSchedule | Unset): one_cycle unless given.
         warmup (float | Unset): Share of the steps before the highest rate. 0 to 0.9; 0.25 unless given. Example: 0.25.
-        momentum (float | Unset): Of SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given. Example: 0.9.
+        momentum (float | Unset): Of Muon and SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given. Example:
+            0.9.
         weight_decay (float | Unset): Decoupled weight decay. 0 to 1; 0.005 unless given. Example: 0.005.
         label_smoothing (float | Unset): How much of the target is spread over all classes. 0 to 0.5; 0.05 unless given.
             Example: 0.05.
@@ -62,6 +67,10 @@ class TuningJobRequest:
             given. Default: 0.2. Example: 0.2.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Example: 0.
+        mirror (bool | Unset): Answer with the mean of what the model says of a picture and of its mirror image: better,
+            in twice the time. Example: False.
+        precision (TuningJobRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
+            processor multiplies it. auto unless given.
         description (str | Unset): Your own words. Example: which rate.
         trials (int | Unset): How many trials, 1 to 1000. Default: 20. Example: 20.
         timeout_seconds (float | Unset): End after this time from the first trial's beginning, with what there is then.
@@ -88,6 +97,8 @@ class TuningJobRequest:
     seed: int | Unset = 0
     fraction: float | Unset = 0.2
     patience: int | Unset = UNSET
+    mirror: bool | Unset = UNSET
+    precision: TuningJobRequestPrecision | Unset = UNSET
     description: str | Unset = UNSET
     trials: int | Unset = 20
     timeout_seconds: float | Unset = UNSET
@@ -138,6 +149,12 @@ class TuningJobRequest:
         fraction = self.fraction
 
         patience = self.patience
+
+        mirror = self.mirror
+
+        precision: str | Unset = UNSET
+        if not isinstance(self.precision, Unset):
+            precision = self.precision
 
         description = self.description
 
@@ -190,6 +207,10 @@ class TuningJobRequest:
             field_dict["fraction"] = fraction
         if patience is not UNSET:
             field_dict["patience"] = patience
+        if mirror is not UNSET:
+            field_dict["mirror"] = mirror
+        if precision is not UNSET:
+            field_dict["precision"] = precision
         if description is not UNSET:
             field_dict["description"] = description
         if trials is not UNSET:
@@ -262,6 +283,15 @@ class TuningJobRequest:
 
         patience = d.pop("patience", UNSET)
 
+        mirror = d.pop("mirror", UNSET)
+
+        _precision = d.pop("precision", UNSET)
+        precision: TuningJobRequestPrecision | Unset
+        if isinstance(_precision, Unset):
+            precision = UNSET
+        else:
+            precision = check_tuning_job_request_precision(_precision)
+
         description = d.pop("description", UNSET)
 
         trials = d.pop("trials", UNSET)
@@ -289,6 +319,8 @@ class TuningJobRequest:
             seed=seed,
             fraction=fraction,
             patience=patience,
+            mirror=mirror,
+            precision=precision,
             description=description,
             trials=trials,
             timeout_seconds=timeout_seconds,

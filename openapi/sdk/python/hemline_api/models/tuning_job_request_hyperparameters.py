@@ -11,8 +11,8 @@ T = TypeVar("T", bound="TuningJobRequestHyperparameters")
 
 @_attrs_define
 class TuningJobRequestHyperparameters:
-    """The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, blocks_14 1 to 4, blocks_7 1 to 4.
-    tutorial_cnn: dense 16 to 512.
+    """The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1
+    to 4. tutorial_cnn: dense 16 to 512.
 
         Example:
             {}

@@ -1,9 +1,10 @@
 from typing import Literal
 
-TuningJobRequestOptimizer = Literal["adamw", "sgd"]
+TuningJobRequestOptimizer = Literal["adamw", "muon", "sgd"]
 
 TUNING_JOB_REQUEST_OPTIMIZER_VALUES: set[TuningJobRequestOptimizer] = {
     "adamw",
+    "muon",
     "sgd",
 }
 

@@ -70,7 +70,9 @@ export interface paths {
         put?: never;
         /**
          * Classify many pictures
-         * @description Pictures that cannot be read fail by themselves; the others are answered.
+         * @description Pictures that cannot be read fail by themselves; the others are answered. A file is a CSV, an IDX file or a ZIP;
+         *     with labels in it, the result tells how many answers were right. It is refused as a whole only when it is none of
+         *     these, or too large.
          */
         post: operations["createBatch"];
         delete?: never;
@@ -116,7 +118,9 @@ export interface paths {
         };
         /**
          * Get a batch's results
-         * @description A line is there for every picture from the start, with its own status; read again for what was not yet done.
+         * @description A line is there for every picture from the start, with its own status; read again for what was not yet done. Lines
+         *     of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they have the `name`
+         *     of the entry of a ZIP, and what was `expected` where the picture came with a label.
          */
         get: operations["getBatchResults"];
         put?: never;
@@ -593,7 +597,7 @@ export interface paths {
         };
         /**
          * Will accepted work be done?
-         * @description Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which is not.
+         * @description `workers` and `queues` are for people: they say how much is at work, and never make it unready.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -672,6 +676,148 @@ export interface components {
             /** @description What was seen and what to do about it. */
             detail: string;
         };
+        Neighbor: {
+            /**
+             * @description Its place among the data set's 60,000 training images, from 0.
+             * @example 123
+             */
+            index: number;
+            /**
+             * @description The class that it belongs to.
+             * @example Sneaker
+             */
+            label: string;
+            /**
+             * @description The number of that class.
+             * @example 7
+             */
+            class_id: number;
+        };
+        Explanation: {
+            /**
+             * @description What the model saw, enlarged to 224x224, with color where covering it would make the model less sure of its answer: the brighter the more. A PNG as `data:` URI.
+             * @example data:image/png;base64,iVBORw0KGgo=
+             */
+            overlay: string;
+            /** @description The three training images that the model finds most alike, the nearest first. None where the version was published without an index of them. */
+            neighbors: components["schemas"]["Neighbor"][];
+        };
+        BatchItemResult: {
+            /**
+             * @description The most probable class.
+             * @example Sneaker
+             */
+            label: string;
+            /**
+             * @description Its number: 0 T-shirt/top, 1 Trouser, 2 Pullover, 3 Dress, 4 Coat, 5 Sandal, 6 Shirt, 7 Sneaker, 8 Bag, 9 Ankle boot.
+             * @example 7
+             */
+            class_id: number;
+            /**
+             * @description Its calibrated probability.
+             * @example 0.97
+             */
+            confidence: number;
+            /** @description The `top_k` most probable classes, the first first. */
+            probabilities: components["schemas"]["ClassProbability"][];
+            /** @description False where the picture looks like none of the classes. */
+            is_fashion: boolean;
+            /**
+             * @description Share of known garments that look less unusual than this picture, 0 to 1.
+             * @example 0.03
+             */
+            novelty: number;
+            /** @description What to know about the picture. */
+            warnings: components["schemas"]["ImageWarning"][];
+            /**
+             * @description How the picture came in, and so which network answered: `contract` (28x28, a drawing, or on a plain background) or `photo` (cut out of a photograph; answered by the version's network for photos, where it has one).
+             * @example contract
+             */
+            source: string;
+            /**
+             * @description The 28x28 picture that the model saw, a PNG as `data:` URI. Batches from files have none.
+             * @example data:image/png;base64,iVBORw0KGgo=
+             */
+            preview?: string;
+            /** @description There when it was asked for with `explain`. */
+            explanation?: components["schemas"]["Explanation"];
+        };
+        Error: {
+            /**
+             * @description A stable name.
+             * @example inference_failed
+             */
+            code: string;
+            /** @description What happened and what to do about it. */
+            detail: string;
+        };
+        BatchItem: {
+            /**
+             * @description The picture's place in the request or the file, from 0. Headers, blank lines and folders do not count.
+             * @example 0
+             */
+            index: number;
+            /**
+             * @description `queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not know.
+             * @example succeeded
+             */
+            status: string;
+            /**
+             * @description The name of the entry of a ZIP file.
+             * @example Coat/17.png
+             */
+            name?: string;
+            /**
+             * @description The class that the picture came labelled with.
+             * @example Coat
+             */
+            expected?: string;
+            /**
+             * @description Its number.
+             * @example 4
+             */
+            expected_class_id?: number;
+            /** @description There when it succeeded. */
+            result?: components["schemas"]["BatchItemResult"];
+            /** @description There when it failed. */
+            error?: components["schemas"]["Error"];
+        };
+        PredictionRequest: {
+            /**
+             * Format: base64-image
+             * @description A PNG, JPEG, WebP, GIF, BMP or TIFF file in base64, or as a `data:` URI. 28x28 gray pictures are taken as they are (bright on black, like the data set); anything else is brought to that form.
+             * @example iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAABYElEQVR42uXSP0sCYQAG8OfeV1/vOr08MUVLjCNRRMFoCWqJmgJxd4jAiCCKhoj6Ag1ttbVFS0NfoC0IimioIQpJkKxAFO3A7vIfr9cQEfUR6tkefvBMD/A/Qn91TXH3GSAWFgttkJ8Wzy0n9wEgk1vHNxJACczvai9mego91PKR6NcssSwk1zYSezvjCUfmuunLEMl/JpDeJ4+tpg6O48Mjk6zAw2rwCr56mloAgNTKws0RvDOJhs3jfWVunfSeBk5skCklo9nqpqqF5/SmWCzLmqLDtKvwCdFZZpi0UgslVdBot8PupAnGudQphLaFLVV32lkQIPUOHWo9RsC0onh/W6kpJdqcjg3Kzua7vd/tqBkxcipl80vnD4bsYm1avmg1HO5hv+jRPC5Bb1vV50Mp8dbqUoULAOxSQHOKisR5scxFbvplSebMKF0KAEB6IAyMEq/CwBWzwcscjT/1oQ/qI3S6v+MLFQAAAABJRU5ErkJggg==
+             */
+            image: string;
+            /**
+             * Format: model-name
+             * @description An alias or a version id. It is resolved when the request is accepted and stays pinned to that version.
+             * @default production
+             * @example production
+             */
+            model?: string;
+            /**
+             * @description How many of the most probable classes to list.
+             * @default 10
+             * @example 10
+             */
+            top_k?: number;
+            /**
+             * @description Say why: `explanation` in the result shows where the model looks, and training images that it finds alike.
+             * @default false
+             * @example false
+             */
+            explain?: boolean;
+            /**
+             * @description Up to 50 values of your own, each a string of at most 500 characters, handed back as they are.
+             * @example {
+             *       "sku": "A-17"
+             *     }
+             */
+            metadata?: {
+                [key: string]: string;
+            };
+        };
         PredictionResult: {
             /**
              * @description The most probable class.
@@ -700,65 +846,17 @@ export interface components {
             /** @description What to know about the picture. */
             warnings: components["schemas"]["ImageWarning"][];
             /**
+             * @description How the picture came in, and so which network answered: `contract` (28x28, a drawing, or on a plain background) or `photo` (cut out of a photograph; answered by the version's network for photos, where it has one).
+             * @example contract
+             */
+            source: string;
+            /**
              * @description The 28x28 picture that the model saw, a PNG as `data:` URI.
              * @example data:image/png;base64,iVBORw0KGgo=
              */
             preview: string;
-        };
-        Error: {
-            /**
-             * @description A stable name.
-             * @example inference_failed
-             */
-            code: string;
-            /** @description What happened and what to do about it. */
-            detail: string;
-        };
-        BatchItem: {
-            /**
-             * @description The picture's place in the request, from 0.
-             * @example 0
-             */
-            index: number;
-            /**
-             * @description `queued`, `running`, then one of `succeeded`, `failed`, `canceled`. Tolerate values you do not know.
-             * @example succeeded
-             */
-            status: string;
-            /** @description There when it succeeded. */
-            result?: components["schemas"]["PredictionResult"];
-            /** @description There when it failed. */
-            error?: components["schemas"]["Error"];
-        };
-        PredictionRequest: {
-            /**
-             * Format: base64-image
-             * @description A PNG, JPEG, WebP, GIF, BMP or TIFF file in base64, or as a `data:` URI. 28x28 gray pictures are taken as they are (bright on black, like the data set); anything else is brought to that form.
-             * @example iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAABYElEQVR42uXSP0sCYQAG8OfeV1/vOr08MUVLjCNRRMFoCWqJmgJxd4jAiCCKhoj6Ag1ttbVFS0NfoC0IimioIQpJkKxAFO3A7vIfr9cQEfUR6tkefvBMD/A/Qn91TXH3GSAWFgttkJ8Wzy0n9wEgk1vHNxJACczvai9mego91PKR6NcssSwk1zYSezvjCUfmuunLEMl/JpDeJ4+tpg6O48Mjk6zAw2rwCr56mloAgNTKws0RvDOJhs3jfWVunfSeBk5skCklo9nqpqqF5/SmWCzLmqLDtKvwCdFZZpi0UgslVdBot8PupAnGudQphLaFLVV32lkQIPUOHWo9RsC0onh/W6kpJdqcjg3Kzua7vd/tqBkxcipl80vnD4bsYm1avmg1HO5hv+jRPC5Bb1vV50Mp8dbqUoULAOxSQHOKisR5scxFbvplSebMKF0KAEB6IAyMEq/CwBWzwcscjT/1oQ/qI3S6v+MLFQAAAABJRU5ErkJggg==
-             */
-            image: string;
-            /**
-             * Format: model-name
-             * @description An alias or a version id. It is resolved when the request is accepted and stays pinned to that version.
-             * @default production
-             * @example production
-             */
-            model?: string;
-            /**
-             * @description How many of the most probable classes to list.
-             * @default 10
-             * @example 10
-             */
-            top_k?: number;
-            /**
-             * @description Up to 50 values of your own, each a string of at most 500 characters, handed back as they are.
-             * @example {
-             *       "sku": "A-17"
-             *     }
-             */
-            metadata?: {
-                [key: string]: string;
-            };
+            /** @description There when it was asked for with `explain`. */
+            explanation?: components["schemas"]["Explanation"];
         };
         Timings: {
             /**
@@ -772,7 +870,7 @@ export interface components {
              */
             queue_ms: number;
             /**
-             * @description The model, for the whole batch.
+             * @description The model, for the whole batch, with the explanations that were asked for.
              * @example 0.2
              */
             inference_ms: number;
@@ -867,6 +965,40 @@ export interface components {
                 [key: string]: string;
             };
         };
+        BatchUpload: {
+            /**
+             * Format: binary
+             * @description A CSV with a row a picture, of 784 pixels (0 to 255, 0 is background) or a label (0 to 9) and 784 pixels, a header is allowed; an IDX file of 28x28 images, gzipped or not; or a ZIP of picture files, each as in a prediction. Entries of a ZIP in folders named by class (`Coat`, `t-shirt-top`) or by label (`4`) are expected to be of it.
+             */
+            file: string;
+            /**
+             * Format: binary
+             * @description The labels of an IDX file, as IDX, gzipped or not.
+             */
+            labels?: string;
+            /**
+             * Format: model-name
+             * @description An alias or a version id. It is resolved when the request is accepted and stays pinned to that version.
+             * @default production
+             * @example production
+             */
+            model?: string;
+            /**
+             * @description How many of the most probable classes to list.
+             * @default 10
+             * @example 10
+             */
+            top_k?: number;
+            /**
+             * @description Up to 50 values of your own, each a string of at most 500 characters, handed back as they are.
+             * @example {
+             *       "sku": "A-17"
+             *     }
+             */
+            metadata?: {
+                [key: string]: string;
+            };
+        };
         Counts: {
             /**
              * @description All of them.
@@ -932,6 +1064,142 @@ export interface components {
              * @example /v1/batches/batch_01J/results
              */
             results_url: string;
+            /**
+             * @description Answers that came with a label; what failed is not among them. There when labels came along.
+             * @example 1000
+             */
+            judged?: number;
+            /**
+             * @description Share of those that were right. There when any were judged.
+             * @example 0.943
+             */
+            accuracy?: number;
+            /**
+             * @description 10 x 10: how often a picture of the class of the row was answered with the class of the column. There when labels came along.
+             * @example [
+             *       [
+             *         100,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         100,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         100,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         100,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         100,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         100,
+             *         0,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         100,
+             *         0,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         100,
+             *         0,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         100,
+             *         0
+             *       ],
+             *       [
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         0,
+             *         100
+             *       ]
+             *     ]
+             */
+            confusion_matrix?: number[][];
         };
         Batch: {
             /** @description Opaque; sorts by creation time. */
@@ -995,7 +1263,7 @@ export interface components {
              */
             network?: string;
             /**
-             * @description The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
+             * @description The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
              * @example {}
              */
             hyperparameters?: {
@@ -1028,7 +1296,7 @@ export interface components {
              * @description sgd unless given.
              * @enum {string}
              */
-            optimizer?: "sgd" | "adamw";
+            optimizer?: "muon" | "sgd" | "adamw";
             /**
              * @description The highest rate of the schedule. 1e-06 to 10; 0.1 unless given.
              * @example 0.1
@@ -1045,7 +1313,7 @@ export interface components {
              */
             warmup?: number;
             /**
-             * @description Of SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given.
+             * @description Of Muon and SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given.
              * @example 0.9
              */
             momentum?: number;
@@ -1094,6 +1362,16 @@ export interface components {
              * @example 0
              */
             patience?: number;
+            /**
+             * @description Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.
+             * @example false
+             */
+            mirror?: boolean;
+            /**
+             * @description Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. auto unless given.
+             * @enum {string}
+             */
+            precision?: "auto" | "float32" | "bfloat16";
             /**
              * @description When the new version becomes production. `if_better`: when it gets more of the same validation pictures right.
              * @default never
@@ -1320,7 +1598,7 @@ export interface components {
              */
             network?: string;
             /**
-             * @description The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
+             * @description The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
              * @example {}
              */
             hyperparameters?: {
@@ -1348,7 +1626,7 @@ export interface components {
              * @description sgd unless given.
              * @enum {string}
              */
-            optimizer?: "sgd" | "adamw";
+            optimizer?: "muon" | "sgd" | "adamw";
             /**
              * @description The highest rate of the schedule. 1e-06 to 10; 0.1 unless given.
              * @example 0.1
@@ -1365,7 +1643,7 @@ export interface components {
              */
             warmup?: number;
             /**
-             * @description Of SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given.
+             * @description Of Muon and SGD, or the first moment of AdamW. 0 to 0.999; 0.9 unless given.
              * @example 0.9
              */
             momentum?: number;
@@ -1416,6 +1694,16 @@ export interface components {
              * @example 0
              */
             patience?: number;
+            /**
+             * @description Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.
+             * @example false
+             */
+            mirror?: boolean;
+            /**
+             * @description Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. auto unless given.
+             * @enum {string}
+             */
+            precision?: "auto" | "float32" | "bfloat16";
             /**
              * @description Your own words.
              * @example which rate
@@ -1594,6 +1882,16 @@ export interface components {
              */
             patience?: number;
             /**
+             * @description Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.
+             * @example false
+             */
+            mirror?: boolean;
+            /**
+             * @description Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. auto unless given.
+             * @enum {string}
+             */
+            precision?: "auto" | "float32" | "bfloat16";
+            /**
              * @description When the new version becomes production, as for a training job.
              * @default never
              * @example never
@@ -1710,12 +2008,20 @@ export interface components {
             metrics?: {
                 [key: string]: unknown;
             };
-            /** @description The temperature and how it was fitted. */
+            /** @description What logits are multiplied or divided by to get probabilities, and how it was fitted. */
             calibration?: {
                 [key: string]: unknown;
             };
-            /** @description The score of the novelty gate and its threshold. */
+            /** @description The score of the novelty gate, its threshold, and how well it tells pictures of no class. */
             novelty?: {
+                [key: string]: unknown;
+            };
+            /** @description Accuracy on corrupted test pictures, by corruption and severity, where it was measured. */
+            robustness?: {
+                [key: string]: unknown;
+            };
+            /** @description The network that answers photographs, where the version has one: its parameters, metrics, calibration and novelty. */
+            photos?: {
                 [key: string]: unknown;
             };
             /** @description A row per epoch. */
@@ -1893,6 +2199,27 @@ export interface components {
              */
             checks: {
                 [key: string]: string;
+            };
+            /**
+             * @description Workers with a fresh heartbeat; those of `predictions` work on batches too.
+             * @example {
+             *       "predictions": 1,
+             *       "training": 1
+             *     }
+             */
+            workers?: {
+                [key: string]: number;
+            };
+            /**
+             * @description Messages that no worker has taken yet, by queue.
+             * @example {
+             *       "predictions": 0,
+             *       "batches": 0,
+             *       "training": 0
+             *     }
+             */
+            queues?: {
+                [key: string]: number;
             };
         };
     };
@@ -2273,7 +2600,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "images": [
+                 *         "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAABYElEQVR42uXSP0sCYQAG8OfeV1/vOr08MUVLjCNRRMFoCWqJmgJxd4jAiCCKhoj6Ag1ttbVFS0NfoC0IimioIQpJkKxAFO3A7vIfr9cQEfUR6tkefvBMD/A/Qn91TXH3GSAWFgttkJ8Wzy0n9wEgk1vHNxJACczvai9mego91PKR6NcssSwk1zYSezvjCUfmuunLEMl/JpDeJ4+tpg6O48Mjk6zAw2rwCr56mloAgNTKws0RvDOJhs3jfWVunfSeBk5skCklo9nqpqqF5/SmWCzLmqLDtKvwCdFZZpi0UgslVdBot8PupAnGudQphLaFLVV32lkQIPUOHWo9RsC0onh/W6kpJdqcjg3Kzua7vd/tqBkxcipl80vnD4bsYm1avmg1HO5hv+jRPC5Bb1vV50Mp8dbqUoULAOxSQHOKisR5scxFbvplSebMKF0KAEB6IAyMEq/CwBWzwcscjT/1oQ/qI3S6v+MLFQAAAABJRU5ErkJggg=="
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["BatchRequest"];
+                /**
+                 * @example {
+                 *       "file": "label,pixel1,…,pixel784\n4,0,…,0\n",
+                 *       "top_k": 1
+                 *     }
+                 */
+                "multipart/form-data": components["schemas"]["BatchUpload"];
             };
         };
         responses: {
@@ -2323,7 +2664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not sent as JSON. */
+            /** @description The body is neither JSON nor a form with a file. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2515,7 +2856,7 @@ export interface operations {
                 content: {
                     /** @example {"index":0,"status":"failed","error":{"code":"not_an_image","detail":"…"}} */
                     "application/jsonl": string;
-                    /** @example index,status,label,class_id,confidence,is_fashion,novelty,error */
+                    /** @example index,status,label,class_id,confidence,is_fashion,novelty,error,name,expected */
                     "text/csv": string;
                 };
             };

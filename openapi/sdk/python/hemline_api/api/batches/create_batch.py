@@ -7,13 +7,14 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.batch import Batch
 from ...models.batch_request import BatchRequest
+from ...models.batch_upload import BatchUpload
 from ...models.problem import Problem
 from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
-    body: BatchRequest,
+    body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -25,9 +26,14 @@ def _get_kwargs(
         "url": "/v1/batches",
     }
 
-    _kwargs["json"] = body.to_dict()
+    if isinstance(body, BatchRequest):
+        _kwargs["json"] = body.to_dict()
 
-    headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = "application/json"
+    if isinstance(body, BatchUpload):
+        _kwargs["files"] = body.to_multipart()
+
+        headers["Content-Type"] = "multipart/form-data; boundary=+++"
 
     _kwargs["headers"] = headers
     return _kwargs
@@ -92,16 +98,21 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
-    body: BatchRequest,
+    body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Response[Batch | Problem]:
     """Classify many pictures
 
-     Pictures that cannot be read fail by themselves; the others are answered.
+     Pictures that cannot be read fail by themselves; the others are answered. A file is a CSV, an IDX
+    file or a ZIP;
+    with labels in it, the result tells how many answers were right. It is refused as a whole only when
+    it is none of
+    these, or too large.
 
     Args:
         prefer (str | Unset):
         body (BatchRequest):
+        body (BatchUpload):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -126,16 +137,21 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient | Client,
-    body: BatchRequest,
+    body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Batch | Problem | None:
     """Classify many pictures
 
-     Pictures that cannot be read fail by themselves; the others are answered.
+     Pictures that cannot be read fail by themselves; the others are answered. A file is a CSV, an IDX
+    file or a ZIP;
+    with labels in it, the result tells how many answers were right. It is refused as a whole only when
+    it is none of
+    these, or too large.
 
     Args:
         prefer (str | Unset):
         body (BatchRequest):
+        body (BatchUpload):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,16 +171,21 @@ def sync(
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
-    body: BatchRequest,
+    body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Response[Batch | Problem]:
     """Classify many pictures
 
-     Pictures that cannot be read fail by themselves; the others are answered.
+     Pictures that cannot be read fail by themselves; the others are answered. A file is a CSV, an IDX
+    file or a ZIP;
+    with labels in it, the result tells how many answers were right. It is refused as a whole only when
+    it is none of
+    these, or too large.
 
     Args:
         prefer (str | Unset):
         body (BatchRequest):
+        body (BatchUpload):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -187,16 +208,21 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient | Client,
-    body: BatchRequest,
+    body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Batch | Problem | None:
     """Classify many pictures
 
-     Pictures that cannot be read fail by themselves; the others are answered.
+     Pictures that cannot be read fail by themselves; the others are answered. A file is a CSV, an IDX
+    file or a ZIP;
+    with labels in it, the result tells how many answers were right. It is refused as a whole only when
+    it is none of
+    these, or too large.
 
     Args:
         prefer (str | Unset):
         body (BatchRequest):
+        body (BatchUpload):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

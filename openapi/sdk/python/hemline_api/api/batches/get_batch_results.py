@@ -67,7 +67,10 @@ def sync_detailed(
     """Get a batch's results
 
      A line is there for every picture from the start, with its own status; read again for what was not
-    yet done.
+    yet done. Lines
+    of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they
+    have the `name`
+    of the entry of a ZIP, and what was `expected` where the picture came with a label.
 
     Args:
         batch_id (str):
@@ -99,7 +102,10 @@ def sync(
     """Get a batch's results
 
      A line is there for every picture from the start, with its own status; read again for what was not
-    yet done.
+    yet done. Lines
+    of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they
+    have the `name`
+    of the entry of a ZIP, and what was `expected` where the picture came with a label.
 
     Args:
         batch_id (str):
@@ -126,7 +132,10 @@ async def asyncio_detailed(
     """Get a batch's results
 
      A line is there for every picture from the start, with its own status; read again for what was not
-    yet done.
+    yet done. Lines
+    of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they
+    have the `name`
+    of the entry of a ZIP, and what was `expected` where the picture came with a label.
 
     Args:
         batch_id (str):
@@ -156,7 +165,10 @@ async def asyncio(
     """Get a batch's results
 
      A line is there for every picture from the start, with its own status; read again for what was not
-    yet done.
+    yet done. Lines
+    of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they
+    have the `name`
+    of the entry of a ZIP, and what was `expected` where the picture came with a label.
 
     Args:
         batch_id (str):

@@ -57,8 +57,7 @@ def sync_detailed(
 ) -> Response[Problem | Ready]:
     """Will accepted work be done?
 
-     Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which
-    is not.
+     `workers` and `queues` are for people: they say how much is at work, and never make it unready.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -83,8 +82,7 @@ def sync(
 ) -> Problem | Ready | None:
     """Will accepted work be done?
 
-     Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which
-    is not.
+     `workers` and `queues` are for people: they say how much is at work, and never make it unready.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -105,8 +103,7 @@ async def asyncio_detailed(
 ) -> Response[Problem | Ready]:
     """Will accepted work be done?
 
-     Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which
-    is not.
+     `workers` and `queues` are for people: they say how much is at work, and never make it unready.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -129,8 +126,7 @@ async def asyncio(
 ) -> Problem | Ready | None:
     """Will accepted work be done?
 
-     Redis is reachable, a prediction worker is alive, and the production model is there; 503 says which
-    is not.
+     `workers` and `queues` are for people: they say how much is at work, and never make it unready.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
