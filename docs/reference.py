@@ -25,8 +25,6 @@ from hemline.cli import main as hemline_command  # noqa: E402
 from ml.__main__ import main as ml_command  # noqa: E402
 from settings import MIB, Settings, variable  # noqa: E402
 
-ML_COMMANDS = ((), ("train",), ("evaluate",), ("predict",), ("networks",))
-HEMLINE_COMMANDS = ((), ("predict",), ("train",), ("models",), ("promote",), ("jobs",), ("cancel",))
 Command = Callable[[Sequence[str]], int]
 _MADE = "This page is written by `make guide`"
 
@@ -195,18 +193,19 @@ def command_line() -> Iterator[str]:
         "## python -m ml", "", "Training and judging without a server. `make run` has installed what it needs, so call",
         "it as `.venv/bin/python -m ml`.", "",
     )  # fmt: skip
-    yield from _commands("python -m ml", ml_command, ML_COMMANDS)
+    yield from _commands("python -m ml", ml_command)
     yield from (
         "## hemline", "", "The command line of the Python SDK, for a running service.",
         "[Call it from a program](programs.md) says how to have it.", "",
     )  # fmt: skip
-    yield from _commands("hemline", hemline_command, HEMLINE_COMMANDS)
+    yield from _commands("hemline", hemline_command)
 
 
-def _commands(name: str, run: Command, commands: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    for command in commands:
-        title = " ".join((name, *command)) if command else f"The commands of {name}"
-        yield from (f"### {title}", "", "```text", _help(run, *command), "```", "")
+def _commands(name: str, run: Command) -> Iterator[str]:
+    overview = _help(run)
+    yield from (f"### The commands of {name}", "", "```text", overview, "```", "")
+    for command in re.findall(r"^    ([a-z-]+) ", overview, re.MULTILINE):
+        yield from (f"### {name} {command}", "", "```text", _help(run, command), "```", "")
 
 
 def _help(run: Command, *arguments: str) -> str:
