@@ -60,7 +60,7 @@ def blocks(name: str) -> list[Block]:
                 marks = dict(word.split("=") for word in words)
                 found.append(Block(name, (token.map or [0])[0] + 1, language, marks, token.content))
                 open_for_output = True
-            elif open_for_output:
+            elif open_for_output and language not in _ELSEWHERE:
                 found[-1] = Block(**{**vars(found[-1]), "shown": token.content})
                 open_for_output = False
     return found
