@@ -44,7 +44,7 @@ class Settings:
     )  # fmt: skip
     artifacts_url: str = setting("", "Store of models: file:///path or s3://bucket/prefix. Empty: under HEMLINE_HOME.")
     data_dir: str = setting("", "Folder with the four Fashion-MNIST IDX files. Empty: downloaded once.")
-    photos_dir: str = setting("", "Folder with the ten folders of photos that `python -m ml` learns from and is judged on.")
+    photos_dir: str = setting("", "Folder with the ten folders of photos that `python -m ml` trains on and judges by.")
 
     host: str = setting("127.0.0.1", "Address that the web process binds.")
     port: int = setting(8000, "Port that the web process binds; 0 takes a free one.", least=0, most=65535, env="PORT")

@@ -104,13 +104,14 @@ def package(
         "teachers": list(teachers),
         "training_seconds": round(_seconds(trained.history) + sum(_seconds(stage.history) for stage in earlier), 1),
     }
-    return _measured(files, made_of | {"serving": serving}, data, full_report)
+    return _measured(files, made_of | {"serving": serving | {"mirror": spec.mirror}}, data, full_report)
 
 
 def refresh(
     files: Mapping[str, bytes],
     card: Mapping[str, Any],
     data: Split,
+    full_report: bool = True,
     track: Track = iter,
 ) -> Package:
     """A version with everything fitted and measured anew, without training. The same input gives the same output.
@@ -121,7 +122,8 @@ def refresh(
     kept = {name: files[name] for name in (KERAS, FLOAT32, INT8) if name in files}
     if not litert.has_features(files[serving["artifact"]]):
         kept, serving = _choose_files(load_keras(files[KERAS]), data)
-    return _measured(kept, {**card, "serving": serving}, data, True, track)
+    mirror = bool(card["training_spec"].get("mirror", False))
+    return _measured(kept, {**card, "serving": serving | {"mirror": mirror}}, data, full_report, track)
 
 
 def _measured(
@@ -131,7 +133,7 @@ def _measured(
     full: bool,
     track: Track = iter,
 ) -> Package:
-    served, more = fit(files[card["serving"]["artifact"]], data)
+    served, more = fit(files[card["serving"]["artifact"]], data, card["serving"]["mirror"])
     found = report(served, data.test, full=full, track=track)
     on_validation = served.answer(data.validation.images).logits
     measured = {

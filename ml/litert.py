@@ -13,11 +13,17 @@ Floats = NDArray[np.float32]
 _BATCH: Final = 100
 
 
-def outputs(content: bytes, images: Images, batch_size: int = _BATCH) -> tuple[Floats, Floats | None]:
+def outputs(
+    content: bytes, images: Images, batch_size: int = _BATCH, mirror: bool = False
+) -> tuple[Floats, Floats | None]:
     """Logits float32 [n, 10] and features float32 [n, d] of uint8 images [n, 28, 28], from a float32 or int8 file.
 
-    The features are what the last dense layer sees; a file of one output has none.
+    The features are what the last dense layer sees; a file of one output has none. With `mirror`, both are means over
+    the images and their mirror images.
     """
+    if mirror:
+        (one, seen), (other, also_seen) = (outputs(content, each, batch_size) for each in (images, images[:, :, ::-1]))
+        return (one + other) / 2, None if seen is None or also_seen is None else (seen + also_seen) / 2
     interpreter = Interpreter(model_content=content, num_threads=1)
     targets = interpreter.get_output_details()
     parts: list[list[Floats]] = [[] for _ in targets]

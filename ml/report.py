@@ -44,6 +44,7 @@ class Served:
     calibration: Mapping[str, Any]
     novelty: Mapping[str, Any]
     detector: Detector
+    mirror: bool = False
 
     @classmethod
     def open(cls, card: Mapping[str, Any], read: Read, arrays: str = NOVELTY) -> Self:
@@ -52,11 +53,11 @@ class Served:
         if file is None:
             raise ValueError(f"The version lacks {name}, which its card says is served.")
         detector = novelty.load(card["novelty"]["score"], read(arrays))
-        return cls(file, card["calibration"], card["novelty"], detector)
+        return cls(file, card["calibration"], card["novelty"], detector, card["serving"].get("mirror", False))
 
     def answer(self, images: Images) -> Answer:
         """What the service would say of uint8 images [n, 28, 28]."""
-        logits, features = litert.outputs(self.file, images)
+        logits, features = litert.outputs(self.file, images, mirror=self.mirror)
         scores = self.detector.score(logits, features, self.calibration["temperature"])
         quantiles = self.novelty["quantiles"]
         shares = np.interp(scores, np.asarray(quantiles, np.float32), np.linspace(0, 1, len(quantiles)))
@@ -67,12 +68,12 @@ class Served:
         return float(np.mean(answer.novelty > np.float32(self.novelty["threshold"])))
 
 
-def fit(file: bytes, data: Split) -> tuple[Served, dict[str, bytes]]:
+def fit(file: bytes, data: Split, mirror: bool = False) -> tuple[Served, dict[str, bytes]]:
     """A LiteRT file with what its answers need, fitted on training and validation images, and the files of that."""
-    logits, features = litert.outputs(file, data.validation.images)
+    logits, features = litert.outputs(file, data.validation.images, mirror=mirror)
     calibration = evaluation.fit_calibration(logits, data.validation.labels)
     temperature = calibration["temperature"]
-    seen_logits, seen = litert.outputs(file, data.training.images)
+    seen_logits, seen = litert.outputs(file, data.training.images, mirror=mirror)
     if seen is None or features is None or not np.isfinite(seen).all():
         detector = novelty.load(novelty.WITHOUT_FEATURES, None)
     else:
@@ -81,7 +82,7 @@ def fit(file: bytes, data: Split) -> tuple[Served, dict[str, bytes]]:
     files = {NOVELTY: novelty.save(detector)}
     if seen is not None and data.indexes is not None:
         files[NEIGHBORS] = neighbors.build(seen, data.training.labels, data.indexes)
-    served = Served(file, calibration, evaluation.describe_novelty(detector.method, scores), detector)
+    served = Served(file, calibration, evaluation.describe_novelty(detector.method, scores), detector, mirror)
     return served, {name: content for name, content in files.items() if content is not None}
 
 

@@ -83,7 +83,9 @@ class _Network:
         model = read(name := card["serving"]["artifact"])
         if model is None:
             raise ValueError(f"The version lacks {name}, which its card says is served.")
-        self._runners = {size: _Runner(model, size) for size in sorted(batch_sizes)}
+        self._mirror = bool(card["serving"].get("mirror", False))
+        sizes = [2 * size for size in batch_sizes if size <= max(batch_sizes) / 2] if self._mirror else batch_sizes
+        self._runners = {size: _Runner(model, size) for size in sorted(sizes)}
         self._calibration = card["calibration"]
         self._detector = novelty.load(card["novelty"]["score"], read(arrays))
         self._quantiles = np.asarray(card["novelty"]["quantiles"], np.float32)
@@ -117,6 +119,13 @@ class _Network:
         return tuple(Neighbor(int(index), int(label)) for index, label in zip(indexes[0], labels[0], strict=True))
 
     def _run(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
+        if not self._mirror:
+            return self._run_all(pixels, want_features)
+        mirrored = pixels.reshape(-1, 28, 28)[:, :, ::-1].reshape(pixels.shape)
+        logits, features = self._run_all(np.concatenate([pixels, mirrored]), want_features)
+        return _mean_of_halves(logits), None if features is None else _mean_of_halves(features)
+
+    def _run_all(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
         largest = max(self._runners)
         parts = [
             self._run_some(pixels[start : start + largest], want_features) for start in range(0, len(pixels), largest)
@@ -168,6 +177,11 @@ class _Runner:
             return pixels.astype(np.float32) / 255
         # The export gives an int8 network the quantization 1/255 with zero at the lowest value: the raw pixel.
         return pixels if self._dtype == np.uint8 else (pixels ^ 0x80).view(np.int8)
+
+
+def _mean_of_halves(values: Floats) -> Floats:
+    half = len(values) // 2
+    return np.asarray((values[:half] + values[half:]) / 2, np.float32)
 
 
 def _log_odds(scaled: Floats, class_id: int) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml import datasets, networks, photos
-from ml.__main__ import SHIPPED, main
+from ml.__main__ import main
 from ml.datasets import Dataset
 from ml.export import litert_logits, to_keras
 from ml.photo_rendering import as_served
