@@ -39,6 +39,7 @@ COPY LICENSE settings.py ./
 COPY ml ./ml
 COPY workers ./workers
 COPY api ./api
+COPY docs/guide ./docs/guide
 # The server and the application both read these, and have to agree.
 ENV HEMLINE_HOST=0.0.0.0 PORT=8000 HEMLINE_WEB_PROCESSES=1 HEMLINE_WEB_THREADS=64
 EXPOSE 8000

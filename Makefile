@@ -55,8 +55,12 @@ footprint: ## Resident memory of each part of the running service
 survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs
 	$(BIN)/python -m pytest tests/integration/test_training_jobs.py
 
+.PHONY: docs-test
+docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README word by word, and look at every page
+	$(BIN)/python -m pytest tests/unit/test_guide.py tests/e2e/test_guide.py
+
 .PHONY: check
-check: lint test openapi-check sdk-check lock-check ## All that CI runs
+check: lint test openapi-check sdk-check guide-check lock-check ## All that CI runs
 
 .PHONY: clean
 clean: ## Remove what was built and what the service stored here
@@ -71,6 +75,17 @@ openapi: $(VENV)/dev.done ## Write openapi/openapi.json from the code
 .PHONY: openapi-check
 openapi-check: $(VENV)/dev.done ## Fail when openapi/openapi.json is stale
 	$(BIN)/python -m api | diff -u openapi/openapi.json - || (echo "Stale: run make openapi"; exit 1)
+
+.PHONY: guide
+guide: $(VENV)/dev.done ## Write the reference pages of docs/guide from the code
+	$(BIN)/python docs/reference.py docs/guide
+
+.PHONY: guide-check
+guide-check: $(VENV)/dev.done ## Fail when a reference page of docs/guide is stale
+	rm -rf $(VENV)/guide && $(BIN)/python docs/reference.py $(VENV)/guide
+	for page in $$(ls $(VENV)/guide); do \
+	  diff -u docs/guide/$$page $(VENV)/guide/$$page || { echo "Stale: run make guide"; exit 1; }; \
+	done
 
 PYTHON_SDK := openapi/sdk/python
 TYPESCRIPT_SDK := openapi/sdk/typescript

@@ -212,7 +212,8 @@ def _announce(settings: Settings) -> None:
                 break
         except (OSError, urllib.error.HTTPError):
             continue
-    print(f"Hemline is ready.\n  Console   {url}/\n  API docs  {url}/docs\n  Ctrl-C ends it.", flush=True)
+    pages = f"  Console   {url}/\n  Guide     {url}/guide\n  API docs  {url}/docs\n"
+    print(f"Hemline is ready.\n{pages}  Ctrl-C ends it.", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.json.provider import JSONProvider
 from redis import Redis
 
-from api import batches, datasets, errors, health, models, pages, predictions, training_jobs, tuning_jobs
+from api import batches, datasets, errors, guide, health, models, pages, predictions, training_jobs, tuning_jobs
 from api.parts import Parts
 from api.schemas import BatchItemSchema
 from ml.artifacts import open_artifacts
@@ -63,6 +63,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     api.spec.components.schemas["TuningJobRequest"]["example"] = tuning_jobs.EXAMPLE
     api.register_blueprint(health.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(guide.blueprint)
     errors.register(app)
     return app
 

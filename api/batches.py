@@ -19,8 +19,7 @@ from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
 from api.predictions import item_of, read_item, result
 from api.schemas import (
-    EXAMPLE_IMAGE, BatchPageSchema, BatchRequestSchema, BatchSchema, BatchUploadSchema, PageArgumentsSchema,
-    ProblemSchema,
+    BatchPageSchema, BatchRequestSchema, BatchSchema, BatchUploadSchema, PageArgumentsSchema, ProblemSchema,
 )  # fmt: skip
 from ml.batch_files import Entry, Limits, read_entries
 from ml.dataset_files import read_idx_labels
@@ -39,10 +38,7 @@ _COLUMNS = (
 )  # fmt: skip
 _UNPACKING = 4  # the pictures of a ZIP may unpack to so many times the largest upload
 _FORMS = {
-    "application/json": {"schema": BatchRequestSchema, "example": {"images": [EXAMPLE_IMAGE]}},
-    "multipart/form-data": {
-        "schema": BatchUploadSchema, "example": {"file": "label,pixel1,…,pixel784\n4,0,…,0\n", "top_k": 1},
-    },
+    "application/json": {"schema": BatchRequestSchema}, "multipart/form-data": {"schema": BatchUploadSchema},
 }  # fmt: skip
 
 _LINES = 256  # of results that are sent together

@@ -3,11 +3,11 @@ import * as batches from "./batches.js";
 import * as classify from "./classify.js";
 import * as models from "./models.js";
 import * as system from "./system.js";
+import "./theme-button.js";
 import * as training from "./training.js";
 
 const VIEWS = { classify, batches, training, models, system };
 const content = document.getElementById("content");
-const themeButton = document.getElementById("theme");
 let current;
 let leave = new AbortController();
 
@@ -36,26 +36,9 @@ function route() {
   current = chosen;
 }
 
-const isDark = () =>
-  (document.documentElement.dataset.theme ??
-    (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-
-function labelTheme() {
-  themeButton.ariaLabel = isDark() ? "Use light colours" : "Use dark colours";
-  themeButton.title = themeButton.ariaLabel;
-}
-
-themeButton.addEventListener("click", () => {
-  const theme = isDark() ? "light" : "dark";
-  document.documentElement.dataset.theme = theme;
-  localStorage.setItem("theme", theme);
-  labelTheme();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", labelTheme);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address is a route
   content.focus();
 });
 addEventListener("hashchange", route);
-labelTheme();
 route();
