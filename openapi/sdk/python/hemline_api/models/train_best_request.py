@@ -27,8 +27,6 @@ class TrainBestRequest:
             1.0.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Default: 0. Example: 0.
-        mirror (bool | Unset): Answer with the mean of what the model says of a picture and of its mirror image: better,
-            in twice the time. Example: False.
         precision (TrainBestRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
             processor multiplies it. auto unless given.
         promote (TrainBestRequestPromote | Unset): When the new version becomes production, as for a training job.
@@ -39,7 +37,6 @@ class TrainBestRequest:
     epochs: int | Unset = 12
     fraction: float | Unset = 1.0
     patience: int | Unset = 0
-    mirror: bool | Unset = UNSET
     precision: TrainBestRequestPrecision | Unset = UNSET
     promote: TrainBestRequestPromote | Unset = "never"
     description: str | Unset = UNSET
@@ -50,8 +47,6 @@ class TrainBestRequest:
         fraction = self.fraction
 
         patience = self.patience
-
-        mirror = self.mirror
 
         precision: str | Unset = UNSET
         if not isinstance(self.precision, Unset):
@@ -72,8 +67,6 @@ class TrainBestRequest:
             field_dict["fraction"] = fraction
         if patience is not UNSET:
             field_dict["patience"] = patience
-        if mirror is not UNSET:
-            field_dict["mirror"] = mirror
         if precision is not UNSET:
             field_dict["precision"] = precision
         if promote is not UNSET:
@@ -91,8 +84,6 @@ class TrainBestRequest:
         fraction = d.pop("fraction", UNSET)
 
         patience = d.pop("patience", UNSET)
-
-        mirror = d.pop("mirror", UNSET)
 
         _precision = d.pop("precision", UNSET)
         precision: TrainBestRequestPrecision | Unset
@@ -114,7 +105,6 @@ class TrainBestRequest:
             epochs=epochs,
             fraction=fraction,
             patience=patience,
-            mirror=mirror,
             precision=precision,
             promote=promote,
             description=description,

@@ -64,8 +64,6 @@ class TrainingJobRequest:
         fraction (float | Unset): Share of the training data to use. 0.001 to 1; 1 unless given. Example: 1.0.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Example: 0.
-        mirror (bool | Unset): Answer with the mean of what the model says of a picture and of its mirror image: better,
-            in twice the time. Example: False.
         precision (TrainingJobRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
             processor multiplies it. auto unless given.
         promote (TrainingJobRequestPromote | Unset): When the new version becomes production. `if_better`: when it gets
@@ -93,7 +91,6 @@ class TrainingJobRequest:
     seed: int | Unset = UNSET
     fraction: float | Unset = UNSET
     patience: int | Unset = UNSET
-    mirror: bool | Unset = UNSET
     precision: TrainingJobRequestPrecision | Unset = UNSET
     promote: TrainingJobRequestPromote | Unset = "never"
     description: str | Unset = UNSET
@@ -144,8 +141,6 @@ class TrainingJobRequest:
         fraction = self.fraction
 
         patience = self.patience
-
-        mirror = self.mirror
 
         precision: str | Unset = UNSET
         if not isinstance(self.precision, Unset):
@@ -200,8 +195,6 @@ class TrainingJobRequest:
             field_dict["fraction"] = fraction
         if patience is not UNSET:
             field_dict["patience"] = patience
-        if mirror is not UNSET:
-            field_dict["mirror"] = mirror
         if precision is not UNSET:
             field_dict["precision"] = precision
         if promote is not UNSET:
@@ -273,8 +266,6 @@ class TrainingJobRequest:
 
         patience = d.pop("patience", UNSET)
 
-        mirror = d.pop("mirror", UNSET)
-
         _precision = d.pop("precision", UNSET)
         precision: TrainingJobRequestPrecision | Unset
         if isinstance(_precision, Unset):
@@ -312,7 +303,6 @@ class TrainingJobRequest:
             seed=seed,
             fraction=fraction,
             patience=patience,
-            mirror=mirror,
             precision=precision,
             promote=promote,
             description=description,

@@ -67,8 +67,6 @@ class TuningJobRequest:
             given. Default: 0.2. Example: 0.2.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Example: 0.
-        mirror (bool | Unset): Answer with the mean of what the model says of a picture and of its mirror image: better,
-            in twice the time. Example: False.
         precision (TuningJobRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
             processor multiplies it. auto unless given.
         description (str | Unset): Your own words. Example: which rate.
@@ -97,7 +95,6 @@ class TuningJobRequest:
     seed: int | Unset = 0
     fraction: float | Unset = 0.2
     patience: int | Unset = UNSET
-    mirror: bool | Unset = UNSET
     precision: TuningJobRequestPrecision | Unset = UNSET
     description: str | Unset = UNSET
     trials: int | Unset = 20
@@ -149,8 +146,6 @@ class TuningJobRequest:
         fraction = self.fraction
 
         patience = self.patience
-
-        mirror = self.mirror
 
         precision: str | Unset = UNSET
         if not isinstance(self.precision, Unset):
@@ -207,8 +202,6 @@ class TuningJobRequest:
             field_dict["fraction"] = fraction
         if patience is not UNSET:
             field_dict["patience"] = patience
-        if mirror is not UNSET:
-            field_dict["mirror"] = mirror
         if precision is not UNSET:
             field_dict["precision"] = precision
         if description is not UNSET:
@@ -283,8 +276,6 @@ class TuningJobRequest:
 
         patience = d.pop("patience", UNSET)
 
-        mirror = d.pop("mirror", UNSET)
-
         _precision = d.pop("precision", UNSET)
         precision: TuningJobRequestPrecision | Unset
         if isinstance(_precision, Unset):
@@ -319,7 +310,6 @@ class TuningJobRequest:
             seed=seed,
             fraction=fraction,
             patience=patience,
-            mirror=mirror,
             precision=precision,
             description=description,
             trials=trials,

@@ -1363,11 +1363,6 @@ export interface components {
              */
             patience?: number;
             /**
-             * @description Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.
-             * @example false
-             */
-            mirror?: boolean;
-            /**
              * @description Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. auto unless given.
              * @enum {string}
              */
@@ -1695,11 +1690,6 @@ export interface components {
              */
             patience?: number;
             /**
-             * @description Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.
-             * @example false
-             */
-            mirror?: boolean;
-            /**
              * @description Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. auto unless given.
              * @enum {string}
              */
@@ -1881,11 +1871,6 @@ export interface components {
              * @example 0
              */
             patience?: number;
-            /**
-             * @description Answer with the mean of what the model says of a picture and of its mirror image: better, in twice the time.
-             * @example false
-             */
-            mirror?: boolean;
             /**
              * @description Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. auto unless given.
              * @enum {string}
@@ -2600,20 +2585,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "images": [
-                 *         "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAABYElEQVR42uXSP0sCYQAG8OfeV1/vOr08MUVLjCNRRMFoCWqJmgJxd4jAiCCKhoj6Ag1ttbVFS0NfoC0IimioIQpJkKxAFO3A7vIfr9cQEfUR6tkefvBMD/A/Qn91TXH3GSAWFgttkJ8Wzy0n9wEgk1vHNxJACczvai9mego91PKR6NcssSwk1zYSezvjCUfmuunLEMl/JpDeJ4+tpg6O48Mjk6zAw2rwCr56mloAgNTKws0RvDOJhs3jfWVunfSeBk5skCklo9nqpqqF5/SmWCzLmqLDtKvwCdFZZpi0UgslVdBot8PupAnGudQphLaFLVV32lkQIPUOHWo9RsC0onh/W6kpJdqcjg3Kzua7vd/tqBkxcipl80vnD4bsYm1avmg1HO5hv+jRPC5Bb1vV50Mp8dbqUoULAOxSQHOKisR5scxFbvplSebMKF0KAEB6IAyMEq/CwBWzwcscjT/1oQ/qI3S6v+MLFQAAAABJRU5ErkJggg=="
-                 *       ]
-                 *     }
-                 */
                 "application/json": components["schemas"]["BatchRequest"];
-                /**
-                 * @example {
-                 *       "file": "label,pixel1,…,pixel784\n4,0,…,0\n",
-                 *       "top_k": 1
-                 *     }
-                 */
                 "multipart/form-data": components["schemas"]["BatchUpload"];
             };
         };
