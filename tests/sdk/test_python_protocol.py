@@ -13,7 +13,7 @@ from stub import Answer, Start, Stub
 PREDICTION = {"id": "pred_1", "status": "queued", "model_version": "v1"}
 RESULT = {
     "label": "Bag", "class_id": 8, "confidence": 0.9, "probabilities": [], "is_fashion": True, "novelty": 0.1,
-    "warnings": [], "preview": "", "shine": 3,
+    "warnings": [], "source": "contract", "preview": "", "shine": 3,
 }  # fmt: skip
 DONE = Answer(201, PREDICTION | {"status": "succeeded", "result": RESULT, "colour": "red"})
 BUSY = {"type": "urn:hemline:problem:queue-full", "status": 503, "title": "", "detail": "Full.", "instance": "/"}
