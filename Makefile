@@ -57,7 +57,7 @@ survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the m
 
 .PHONY: docs-test
 docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README word by word, and look at every page
-	$(BIN)/python -m pytest tests/unit/test_guide.py tests/e2e/test_guide.py
+	$(BIN)/python -m pytest tests/unit/test_guide_pages.py tests/e2e/test_guide.py
 
 .PHONY: check
 check: lint test openapi-check sdk-check guide-check lock-check ## All that CI runs
