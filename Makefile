@@ -115,8 +115,19 @@ sdk-foreign-check: $(VENV)/dev.done ## Generate clients for Java, Go and C#: no 
 	BIN=$(BIN) openapi/foreign-check.sh $(VENV)/foreign
 
 .PHONY: shipped
-shipped: $(VENV)/dev.done ## Train the model that ships with the repository anew, and write its card (an hour or more)
-	$(BIN)/python -m ml train --shipped small --checkpoint runs/shipped.npz
+shipped: $(VENV)/dev.done ## Train the models that ship with the repository anew, and write their cards (many hours)
+	$(call train,accurate,ml/recipes/long.json,--out ml/shipped/accurate)
+	for seed in 0 1; do \
+	  $(call train,accurate-$$seed,ml/recipes/accurate.json,--seed $$seed --out runs/accurate-$$seed) || exit 1; done
+	for seed in 0 1; do \
+	  $(call train,distilled-$$seed,ml/recipes/accurate-distilled.json,--seed $$seed --base runs/accurate-$$seed \
+	    --teacher runs/accurate-0 --teacher runs/accurate-1 --out runs/distilled-$$seed) || exit 1; done
+	$(call train,small,ml/recipes/small.json,--teacher ml/shipped/accurate --teacher runs/distilled-0 \
+	  --teacher runs/distilled-1 --out ml/shipped/small)
+	$(BIN)/python -m ml train-photos --cache runs/photos
+
+# A training run that goes on from its checkpoint: name, recipe, options.
+train = $(BIN)/python -m ml train --spec $(2) --checkpoint runs/$(1).npz $(3)
 
 .PHONY: screenshot
 screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console, with the service running

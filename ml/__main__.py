@@ -115,7 +115,6 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spec", type=Path, metavar="FILE", help="a training spec in JSON, or a list of stages; options override it"
     )
-    parser.add_argument("--shipped", metavar="NAME", help="train ml/shipped/NAME anew, from its spec.json")
     parser.add_argument("--base", type=Path, metavar="DIR", help="start from the weights of the model in this folder")
     parser.add_argument(
         "--teacher", type=Path, action="append", default=[], metavar="DIR",
@@ -134,8 +133,6 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def train(options: argparse.Namespace, settings: Settings) -> None:
     """Train as the options say, then publish a version or write a folder."""
     specs, out = _specs(options), options.out
-    if options.shipped:
-        out = SHIPPED / options.shipped
     data = _training_data(options.data, settings)
     # Only this command needs TensorFlow, which takes seconds to load.
     from ml.export import KERAS, ExportFailed, Stage, package, to_keras
@@ -190,7 +187,7 @@ def train_photos(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _specs(options: argparse.Namespace) -> list[TrainingSpec]:
-    path = SHIPPED / options.shipped / "spec.json" if options.shipped else options.spec
+    path = options.spec
     try:
         values: Any = json.loads(path.read_bytes()) if path else {}
     except ValueError as error:

@@ -149,7 +149,6 @@ def test_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--set", "width=wide"], "--set takes NAME=NUMBER"),
         (["train", "--data", "absent.csv"], "absent.csv"),
         (["train", "--spec", "absent.json"], "absent.json"),
-        (["train", "--shipped", "absent"], "spec.json"),
         (["train", "--data", IMAGES, "--distill", "0.5"], "--teacher and --distill go together"),
         (["train", "--data", IMAGES, "--base", "absent"], "model.keras"),
         (["evaluate", "--model", "v9"], "There is no model 'v9'"),
