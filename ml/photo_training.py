@@ -228,10 +228,11 @@ def _fit(file: bytes, training: Rendered, validation: Rendered) -> tuple[Served,
         logits[known], labels(logits[known], validation.photos.accepted[known])
     )
     temperature = calibration["temperature"]
-    seen_logits, seen = litert.outputs(file, training.images[:, :SEEN].reshape(-1, 28, 28))
+    some = training.images[:, :SEEN]
+    seen_logits, seen = litert.outputs(file, some.reshape(-1, 28, 28))
     if features is None or seen is None:
         raise export.ExportFailed("The network for photos has no features to tell the novel by.")
-    own = labels(seen_logits, np.repeat(training.photos.accepted, SEEN, axis=0))
+    own = labels(seen_logits, np.repeat(training.photos.accepted, some.shape[1], axis=0))
     detectors = {name: novelty.fit(name, seen_logits, seen, own, temperature) for name in novelty.METHODS}
     scores = {name: each.score(logits, features, temperature) for name, each in detectors.items()}
     aurocs = {name: evaluation.auroc(each[known], each[~known]) for name, each in scores.items()}

@@ -114,7 +114,9 @@ def test_photos_are_answered_by_the_network_for_photos_of_the_version(
     photos = {**card, "serving": {"artifact": "photos.tflite"}, "calibration": {"temperature": 1000}}
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "card.json").write_text(json.dumps({**card, "photos": photos}))
-    for name, content in {**contents, "photos.tflite": contents["model.tflite"]}.items():
+    for name, content in {
+        **contents, "photos.tflite": contents["model.tflite"], "photos.npz": contents["novelty.npz"],
+    }.items():  # fmt: skip
         (tmp_path / "m" / name).write_bytes(content)
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(processes.photo("trouser"))
