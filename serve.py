@@ -130,9 +130,9 @@ def _programs(settings: Settings) -> Iterator[Program]:
         )  # fmt: skip
     yield Program(
         "web", [
-            str(_BIN / "granian"), "--interface", "wsgi", "--factory", "--host", settings.host,
+            str(_BIN / "granian"), "--interface", "asgi", "--factory", "--host", settings.host,
             "--port", str(settings.port), "--workers", str(settings.web_processes), "--no-ws", "--log-level", "error",
-            "--blocking-threads", str(settings.web_threads), "--respawn-failed-workers", "api.wsgi:app",
+            "--backlog", "4096", "--backpressure", "4096", "--respawn-failed-workers", "api.asgi:app",
         ], priority=30,
     )  # fmt: skip
 

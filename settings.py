@@ -49,7 +49,7 @@ class Settings:
     host: str = setting("127.0.0.1", "Address that the web process binds.")
     port: int = setting(8000, "Port that the web process binds; 0 takes a free one.", least=0, most=65535, env="PORT")
     web_processes: int = setting(1, "Web processes.", least=1)
-    web_threads: int = setting(64, "Threads of a web process; a held request keeps one waiting.", least=2)
+    web_threads: int = setting(64, "Threads of a web process, for what takes longer than a small picture.", least=2)
     prediction_workers: int = setting(1, "Prediction workers that `make run` starts.", least=1)
     training_workers: int = setting(1, "Training workers that `make run` starts, where training is installed.", least=0)
 
@@ -63,6 +63,7 @@ class Settings:
     )
     max_dataset_bytes: int = setting(256 * MIB, "A larger upload of a data set is refused with 413.", least=1024)
     max_pixels: int = setting(24_000_000, "A picture with more pixels is refused before it is decoded.", least=784)
+    max_held: int = setting(1024, "Requests that a web process holds for `Prefer: wait`; more are not held.", least=0)
     max_wait: float = setting(30.0, "Longest time that `Prefer: wait` holds a request.", least=0)
     max_queued: int = setting(50_000, "Predictions that may wait; more are refused with 503.", least=1)
     max_memory_share: float = setting(0.8, "Share of Redis' maxmemory above which submissions are refused.", least=0.1)

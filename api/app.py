@@ -6,25 +6,26 @@ import threading
 from typing import Any
 
 import orjson
-from flask import Flask
+from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 from redis import Redis
 
 from api import batches, datasets, errors, guide, health, models, pages, predictions, training_jobs, tuning_jobs
-from api.parts import Parts
+from api.parts import LATER, Held, Parts, parts
+from api.responses import Later
 from api.schemas import BatchItemSchema
 from ml.artifacts import open_artifacts
 from ml.registry import Registry
 from settings import Settings
 from workers.aliases import RedisIndex
 from workers.announcements import Announcements
-from workers.app import connect, make_celery
+from workers.app import connect, connect_async, make_celery
 from workers.backlog import Backlog
 from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
-from workers.queue import PredictionQueue
+from workers.predictions import PredictionQueue
 from workers.tuning import TuningStore
 
 V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, tuning_jobs.blueprint, models.blueprint,
@@ -37,6 +38,19 @@ the work is done. Errors are RFC 9457 problem documents. Within `/v1` changes on
 values that you do not know."""
 
 
+class _Application(Flask):
+    """Flask, in which a view may return an answer that is still to come."""
+
+    def dispatch_request(self) -> Any:
+        found = super().dispatch_request()
+        if isinstance(found, Later) and LATER not in request.environ:
+            return parts().queue.call(found.answer)  # this thread waits
+        return found
+
+    def finalize_request(self, rv: Any, from_error_handler: bool = False) -> Response:
+        return rv if isinstance(rv, Later) else super().finalize_request(rv, from_error_handler)
+
+
 class _OrjsonProvider(JSONProvider):
     def dumps(self, obj: Any, **options: Any) -> str:
         return orjson.dumps(obj, option=orjson.OPT_INDENT_2 if options.get("indent") else None).decode()
@@ -47,7 +61,7 @@ class _OrjsonProvider(JSONProvider):
 
 def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     """The web application. Connects to Redis when it is first asked for something."""
-    app = Flask("api", static_folder=None)
+    app = _Application("api", static_folder=None)
     app.json = _OrjsonProvider(app)
     app.extensions["hemline"] = _parts(settings, redis or connect(settings.redis()))
     app.config.update(
@@ -79,7 +93,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         groups=groups,
         batches=BatchStore.from_settings(redis, groups, settings),
         queue=PredictionQueue(
-            groups, celery, announcements, batch_size=settings.batch_size, linger=settings.linger
+            groups, connect_async(settings.redis()), batch_size=settings.batch_size, linger=settings.linger
         ),
         announcements=announcements,
         backlog=Backlog(redis),
@@ -88,6 +102,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         tunings=TuningStore.from_settings(redis, settings),
         datasets=DatasetStore(artifacts),
         celery=celery,
+        held=Held(settings.max_held),
         # Some threads always stay free for requests that are not held.
-        held=threading.Semaphore(max(1, settings.web_threads - max(1, settings.web_threads // 8))),
+        threads=threading.Semaphore(max(1, settings.web_threads - max(1, settings.web_threads // 8))),
     )

@@ -26,9 +26,8 @@ from ml.dataset_files import read_idx_labels
 from ml.images import CLASS_NAMES, InvalidImage
 from workers import ids
 from workers.batches import Batch, Draft
-from workers.groups import Item, Prediction, error
+from workers.records import Item, Prediction, error
 from workers.jobs import JobState
-from workers.queue import send_slices
 
 blueprint = Blueprint("batches", __name__, description="Many pictures in one request.")
 _ID = responses.path_id("batch_id", "batch", "batch_01KBQ8Z6J0V6M3Y8F5W2T4N700")
@@ -76,7 +75,9 @@ def create_batch() -> Response:
                             "(multipart/form-data).")  # fmt: skip
     body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
     items = [_read(image, body) for image in body["images"]]
-    return _created(Batch.of_group(parts().queue.submit_batch(body["model"], items, body.get("metadata"))))
+    metadata = body.get("metadata")
+    accepted = parts().groups.submit(ids.new_group("batch"), body["model"], items, metadata)
+    return _created(Batch.of_group(parts().groups.as_accepted(accepted, items, metadata)))
 
 
 @blueprint.get("/batches/<batch_id>")
@@ -212,9 +213,7 @@ def _store(form: dict[str, Any]) -> Batch:
         labels = uploads.part(form, "labels", partial(read_idx_labels, max_items=limits.items))
     with parts().batches.draft(form["model"]) as draft:
         uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
-        batch, slices = draft.submit(form.get("metadata"))
-    send_slices(parts().celery, slices)
-    return batch
+        return draft.submit(form.get("metadata"))
 
 
 def _fill(draft: Draft, entries: Iterator[Entry], top_k: int) -> None:

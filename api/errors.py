@@ -20,7 +20,7 @@ from ml.images import InvalidImage
 from ml.registry import InvalidAlias, VersionInUse
 from ml.registry import UnknownModel as UnknownVersion
 from ml.spec import InvalidSpec
-from workers.groups import QueueFull, UnknownModel
+from workers.records import QueueFull, UnknownModel
 from workers.jobs import TooManyJobs
 
 PROBLEM_JSON = "application/problem+json"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from celery import Celery
@@ -17,8 +19,30 @@ from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
-from workers.queue import PredictionQueue
+from workers.predictions import PredictionQueue
 from workers.tuning import TuningStore
+
+
+class Held:
+    """How many requests an event loop holds, of at most so many. Not for several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    @contextmanager
+    def hold(self, seconds: float) -> Iterator[float]:
+        """Seconds that a request may be held: none when too many are held already."""
+        if seconds <= 0 or self._left <= 0:
+            yield 0.0
+            return
+        self._left -= 1
+        try:
+            yield seconds
+        finally:
+            self._left += 1
+
+
+LATER = "hemline.later"  # in a request's environment: the server takes answers that are still to come
 
 
 @dataclass(frozen=True)
@@ -37,7 +61,8 @@ class Parts:
     tunings: TuningStore
     datasets: DatasetStore
     celery: Celery
-    held: threading.Semaphore  # how many requests may still be held waiting
+    held: Held  # requests that wait on the event loop
+    threads: threading.Semaphore  # how many threads may still be held by requests that wait
 
 
 def parts() -> Parts:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import time
 from base64 import b64encode
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from flask import Response, abort
-from redis import RedisError
+from flask import Response, abort, request
+from werkzeug.exceptions import NotFound
 
 from api import responses
 from api.blueprints import Blueprint
-from api.parts import parts
+from api.parts import Parts, parts
+from api.responses import Later
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
 from ml.explanations import Explanation
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image, render_preview
 from ml.overlays import render_overlay
 from workers import ids
-from workers.groups import Item, Prediction
+from workers.records import Item, Prediction, Result
 from workers.jobs import JobState
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 blueprint = Blueprint("predictions", __name__, description="One picture in, one answer out.")
 _ID = responses.path_id("prediction_id", "prediction", "pred_01KBQ8Z6J0V6M3Y8F5W2T4N7RC")
@@ -43,20 +47,19 @@ def create_prediction(body: dict[str, Any]) -> Response:
     answer is held until the result is there (201), or N seconds are over (202).
     """
     item = read_item(body["image"], body)
-    deadline = time.monotonic() + (wait := responses.hold(responses.preferred_wait()))
-    try:
-        accepted, place = parts().queue.submit(body["model"], item, wait)
-        public = ids.join(accepted.group, place)
-        headers = {"Location": f"/v1/predictions/{public}", **responses.applied(wait)}
-        with suppress(RedisError):  # what is durable is said to be so, even when Redis cannot be read now
-            prediction = _read_until(accepted.group, place, deadline) if wait else None
-            if prediction is not None and prediction.state.is_final:
-                return responses.json(document(prediction), 201, headers | _server_timing(prediction))
-    finally:
-        responses.release(wait)
+    return Later(_created(parts(), body["model"], item, responses.preferred_wait()))
+
+
+async def _created(parts: Parts, model: str, item: Item, preferred: float) -> Response:
+    with parts.held.hold(preferred) as wait:
+        accepted, place, prediction = await parts.queue.submit(model, item, wait)
+    public = ids.join(accepted.group, place)
+    headers = {"Location": f"/v1/predictions/{public}", **responses.applied(wait)}
+    if prediction is not None:
+        return responses.json(document(prediction), 201, headers | _server_timing(prediction))
     queued = {"id": public, "status": "queued", "created_at": responses.timestamp(accepted.created),
               "model_version": accepted.version, **_metadata(item.doc)}  # fmt: skip
-    return responses.json(queued, 202, headers | {"Retry-After": str(parts().backlog.retry_after())})
+    return responses.json(queued, 202, headers | {"Retry-After": str(parts.backlog.retry_after())})
 
 
 @blueprint.get("/predictions/<prediction_id>")
@@ -72,10 +75,40 @@ def get_prediction(prediction_id: str) -> Response:
     `Prefer: wait=N` holds the answer until the state is final or N seconds are over.
     """
     group, place = ids.split("pred", prediction_id) or abort(404)
-    groups = parts().groups
-    return responses.polled(
-        group, lambda: groups.prediction(group, place), document, responses.backlog, _server_timing
-    )
+    return Later(_got(parts(), group, place, responses.preferred_wait(), request.environ))
+
+
+async def _got(parts: Parts, group: str, place: int, preferred: float, environ: WSGIEnvironment) -> Response:
+    with parts.held.hold(preferred) as wait:
+        prediction = await _final(parts, group, place, wait) if wait else await parts.queue.read(group, place)
+    if prediction is None:
+        raise NotFound
+    headers = responses.applied(wait) | _server_timing(prediction)
+    if not prediction.state.is_final:
+        headers["Retry-After"] = str(parts.backlog.retry_after())
+    return responses.conditional(document(prediction), headers, environ)
+
+
+async def _final(parts: Parts, group: str, place: int, wait: float) -> Prediction | None:
+    """A prediction when it is final or gone, or when so many seconds are over."""
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+    deadline = loop.time() + wait
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(changed.set)
+
+    parts.announcements.add(group, wake)
+    try:
+        while True:
+            prediction = await parts.queue.read(group, place)
+            left = deadline - loop.time()
+            if prediction is None or prediction.state.is_final or left <= 0:
+                return prediction
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), min(left, 1.0))  # an announcement may get lost
+            changed.clear()
+    finally:
+        parts.announcements.remove(group, wake)
 
 
 @blueprint.get("/predictions")
@@ -132,25 +165,27 @@ def document(prediction: Prediction) -> dict[str, Any]:
         shown["error"] = prediction.error
     if prediction.result is not None:
         shown["result"] = result(prediction)
-        shown["timings"] = _timings(prediction)
+        shown["timings"] = _timings(prediction, prediction.result)
     return shown
 
 
 def result(prediction: Prediction) -> dict[str, Any]:
     """What the model says, as clients see it; with a preview as long as the picture is there."""
-    assert prediction.result is not None
-    probabilities = prediction.result["probabilities"]
-    order = np.argsort(-probabilities, kind="stable")[: prediction.doc["top_k"]].tolist()
+    found = prediction.result
+    assert found is not None
+    order = sorted(range(len(CLASS_NAMES)), key=found.probabilities.__getitem__, reverse=True)
     ranked = [
-        {"label": CLASS_NAMES[i], "class_id": i, "probability": round(float(probabilities[i]), 6)} for i in order
+        {"label": CLASS_NAMES[i], "class_id": i, "probability": round(found.probabilities[i], 6)}
+        for i in order[: prediction.doc["top_k"]]
     ]
+    best = ranked[0]
     shown = {
-        "label": ranked[0]["label"],
-        "class_id": ranked[0]["class_id"],
-        "confidence": ranked[0]["probability"],
+        "label": best["label"],
+        "class_id": best["class_id"],
+        "confidence": best["probability"],
         "probabilities": ranked,
-        "is_fashion": bool(prediction.result["is_fashion"]),
-        "novelty": round(float(prediction.result["novelty"]), 6),
+        "is_fashion": found.is_fashion,
+        "novelty": round(found.novelty, 6),
         "warnings": prediction.doc["warnings"],
         "source": prediction.doc.get("source", "contract"),  # written only where it is another
     }
@@ -187,25 +222,21 @@ def _decode(text: str) -> bytes:
         raise InvalidImage("not_base64", "This is not base64. Encode the bytes of the picture's file.") from None
 
 
-def _read_until(group: str, place: int, deadline: float) -> Prediction | None:
-    return responses.wait_until_final(group, lambda: parts().groups.prediction(group, place), deadline)
-
-
-def _timings(prediction: Prediction) -> dict[str, Any]:
-    assert prediction.result is not None
+def _timings(prediction: Prediction, result: Result) -> dict[str, Any]:
     return {
         "decode_ms": prediction.doc["decode_ms"],
-        "queue_ms": round((int(prediction.result["started"]) - prediction.created) / 1e3, 3),
-        "inference_ms": round(float(prediction.result["inference_ms"]), 3),
-        "batch_size": int(prediction.result["batch_size"]),
+        "queue_ms": round((result.started - prediction.created) / 1e3, 3),
+        "inference_ms": round(result.inference_ms, 3),
+        "batch_size": result.batch_size,
     }
 
 
 def _server_timing(prediction: Prediction) -> dict[str, str]:
     if prediction.result is None:
         return {}
-    spent = _timings(prediction)
-    return {"Server-Timing": ", ".join(f"{n};dur={spent[f'{n}_ms']:g}" for n in ("decode", "queue", "inference"))}
+    spent = _timings(prediction, prediction.result)
+    times = spent["decode_ms"], spent["queue_ms"], spent["inference_ms"]
+    return {"Server-Timing": "decode;dur={:g}, queue;dur={:g}, inference;dur={:g}".format(*times)}
 
 
 def _metadata(doc: dict[str, Any]) -> dict[str, Any]:

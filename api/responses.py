@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -17,8 +18,11 @@ from api.errors import PROBLEM_JSON
 from api.parts import parts
 from api.schemas import ProblemSchema
 from workers.batches import Batch
-from workers.groups import Prediction
+from workers.records import Prediction
 from workers.jobs import Job
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Record = TypeVar("Record", Prediction, Batch, Job)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -70,10 +74,26 @@ def problems(blueprint: Any, *statuses: int) -> Callable[[View], View]:
     return document
 
 
+class Later(Response):
+    """An answer that is not there yet: the coroutine `answer`, of the event loop of predictions, returns it.
+
+    The server waits for it without a thread (`api.asgi`); elsewhere the thread of the request waits (`api.app`).
+    """
+
+    def __init__(self, answer: Coroutine[Any, Any, Response]) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 def timestamp(microseconds: int) -> str:
     """RFC 3339 in UTC, to the millisecond."""
     seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"
+    return f"{_second(seconds)}.{rest // 1000:03d}Z"
+
+
+@lru_cache(64)  # what is answered now was mostly asked in these seconds
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def json(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -81,11 +101,13 @@ def json(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, s
     return Response(orjson.dumps(document), status, headers, mimetype="application/json")
 
 
-def conditional(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer with an ETag, or 304 where the client has it already."""
+def conditional(
+    document: Mapping[str, Any], headers: Mapping[str, str] | None = None, environ: WSGIEnvironment | None = None
+) -> Response:
+    """A JSON answer with an ETag, or 304 where the client (of this or the current request) has it already."""
     response = json(document, headers=headers)
     response.add_etag()
-    response.make_conditional(request)
+    response.make_conditional(environ or request)
     return response
 
 
@@ -117,14 +139,14 @@ def applied(wait: float) -> dict[str, str]:
 
 
 def hold(seconds: float) -> float:
-    """Seconds that this request may be held: none when too many are held already. End it with `release`."""
-    return seconds if seconds and parts().held.acquire(blocking=False) else 0.0
+    """Seconds that this request may hold its thread: none when too many do already. End it with `release`."""
+    return seconds if seconds and parts().threads.acquire(blocking=False) else 0.0
 
 
 def release(held: float) -> None:
     """The request is not held any more."""
     if held:
-        parts().held.release()
+        parts().threads.release()
 
 
 def created(

@@ -115,13 +115,13 @@ def follow(job: str) -> Response:
     after = after if re.fullmatch(r"[0-9]{1,15}-[0-9]{1,10}", after) else ""
     if after and not parts().jobs.is_open(job) and not parts().jobs.events(job, after):
         return Response(status=204)  # all is told: a browser's EventSource would come again for ever
-    if not parts().held.acquire(blocking=False):
+    if not parts().threads.acquire(blocking=False):
         return problem(503, "Too many requests are held open. Try again soon, or poll the job.", kind="busy",
                        headers={"Retry-After": "5"})  # fmt: skip
     stream = _stream(parts(), job, after or None)
     response = Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
     # Not in the stream itself: one that is never begun, as after HEAD, would never end either.
-    response.call_on_close(parts().held.release)
+    response.call_on_close(parts().threads.release)
     return response
 
 

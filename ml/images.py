@@ -15,7 +15,7 @@ from ml.garments import SIDE, ImageWarning, find_garment
 from ml.image_files import InvalidImage, Picture, Pixels, decode
 
 __all__ = [
-    "CLASS_NAMES", "ContractImage", "ImageWarning", "InvalidImage", "contract_image", "read_image", "render_preview",
+    "CLASS_NAMES", "PNG_HEAD", "ContractImage", "ImageWarning", "InvalidImage", "contract_image", "read_image", "render_preview",
 ]
 
 CLASS_NAMES = (
@@ -87,7 +87,8 @@ _INVERTED = (ImageWarning(
 ),)
 _BLANK = (ImageWarning("blank", "Every pixel has the same brightness; there is nothing to classify."),)
 
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
+# How the file of a 28x28 picture of 8-bit gray begins.
+PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
 _PNG_TAIL = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -98,7 +99,7 @@ def _plain_png(data: bytes) -> bytes | None:
     as long as opening the file (11 and 21 µs). OpenCV's imdecode takes 7 µs, but it accepts some damaged files and
     prints about others on stderr, and checking for those first takes more than the difference.
     """
-    if not data.startswith(_PNG_HEAD) or not data.endswith(_PNG_TAIL):
+    if not data.startswith(PNG_HEAD) or not data.endswith(_PNG_TAIL):
         return None
     end = len(data) - 16
     if data[37:41] != b"IDAT" or int.from_bytes(data[33:37], "big") != end - 41:
@@ -117,5 +118,5 @@ def render_preview(pixels: bytes) -> bytes:
     rows[:, 1:] = np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
     chunk = b"IDAT" + zlib.compress(rows.tobytes(), 0)
     return b"".join((
-        _PNG_HEAD, (len(chunk) - 4).to_bytes(4, "big"), chunk, zlib.crc32(chunk).to_bytes(4, "big"), _PNG_TAIL,
+        PNG_HEAD, (len(chunk) - 4).to_bytes(4, "big"), chunk, zlib.crc32(chunk).to_bytes(4, "big"), _PNG_TAIL,
     ))

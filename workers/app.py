@@ -8,6 +8,8 @@ from typing import Any
 
 from celery import Celery
 from redis import Redis, RedisError
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
@@ -59,6 +61,17 @@ def connect(redis_url: str, **options: Any) -> Redis:
         "retry": Retry(ConstantBackoff(0.05), 1),
     }
     return Redis.from_url(redis_url, **(defaults | options))
+
+
+def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
+    """The same for an event loop."""
+    defaults: dict[str, Any] = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "health_check_interval": 15,
+        "retry": AsyncRetry(ConstantBackoff(0.05), 1),
+    }
+    return AsyncRedis.from_url(redis_url, **(defaults | options))
 
 
 def configure_logging(level: str, part: str) -> None:

@@ -8,9 +8,9 @@ How a file becomes a batch, and what a crash leaves at each step:
 3. One script makes the batch: its header (version, counts, times), its place in the index, parts that stay. It happens
    whole or not at all, and then the 202 is sent. The model is resolved here, so an alias that moved while the file was
    read is followed.
-4. The first part is handed out: its slices are pending, a message is sent for each. The worker that begins the newest
-   part hands out the next one. So a batch of any size has a few dozen messages in the queue, which is not the one of
-   single predictions, and batches take turns. A message that is lost is sent again by the sweep, like any other.
+4. In the same step the first part is handed out: its slices are pending, and a message asks for each. The worker that
+   begins the newest part hands out the next one. So a batch of any size has a few dozen messages in the queue, which is
+   not the one of single predictions, and batches take turns. A message that is lost is sent again by the sweep.
 5. Answers are stored in the part. The same script counts them in the header and, where the picture came with a label,
    in the confusion matrix; the picture is dropped. With the last answer, all parts begin to expire together.
 
@@ -33,11 +33,10 @@ from redis import Redis, RedisError
 from ml.dataset_files import CLASSES
 from settings import Settings
 from workers import ids
-from workers.groups import (
-    ALIASES, BULK, FULL, PENDING, STATES, VERSIONS, Group, Groups, Item, Prediction, QueueFull, Slice, UnknownModel,
-    index, key, part_name, script, states_of,
-)  # fmt: skip
+from workers.groups import ALIASES, BULK, FULL, PENDING, VERSIONS, Groups, index, key, part_name, script
 from workers.jobs import JobState
+from workers.queue import queue_key, queue_of, slice_template
+from workers.records import STATES, Group, Item, Prediction, QueueFull, UnknownModel, states_of
 
 # Seconds after which a part expires that no batch was made of; a part needs less than that to be read and written.
 _UNFINISHED = 900
@@ -95,7 +94,9 @@ class BatchStore:
         self.ttl = ttl
         self._limits = (ttl, round(lease * 1000), slice_size)
         self._share = max_memory_share * _SHARE
-        self._submit, self._withdraw = (script(redis, "parts", f"batch_{name}") for name in ("submit", "withdraw"))
+        self._submit, self._withdraw = (
+            script(redis, "ask", "parts", f"batch_{name}") for name in ("submit", "withdraw")
+        )
 
     @classmethod
     def from_settings(cls, redis: Redis, groups: Groups, settings: Settings) -> Self:
@@ -203,20 +204,20 @@ class BatchStore:
         if memory["maxmemory"] and memory["used_memory"] + needed > self._share * memory["maxmemory"]:
             raise QueueFull(f"Redis holds {memory['used_memory']:,} bytes")
 
-    def _accept(self, draft: Draft, metadata: dict[str, str] | None) -> tuple[Batch, list[Slice]]:
-        keys = [key(draft.name), index(draft.name), PENDING, BULK, ALIASES, VERSIONS, FULL]
+    def _accept(self, draft: Draft, metadata: dict[str, str] | None) -> Batch:
+        queue = queue_of(draft.name)
+        keys = [key(draft.name), index(draft.name), PENDING, BULK, ALIASES, VERSIONS, FULL, queue_key(queue)]
         answer = self._submit(keys, [
             draft.name, draft.model, *self._limits, draft.parts, draft.open, draft.failed, int(draft.labelled),
-            orjson.dumps(metadata),
+            orjson.dumps(metadata), slice_template(queue),
         ])  # fmt: skip
         match answer:
-            case [b"accepted", version, created, part, size]:
+            case [b"accepted", version, created]:
                 counts = {**dict.fromkeys(STATES.values(), 0), JobState.QUEUED: draft.open,
                           JobState.FAILED: draft.failed}  # fmt: skip
                 confusion = [[0] * CLASSES for _ in range(CLASSES)] if draft.labelled else None
-                batch = Batch(draft.name, version.decode(), created, None, None, None if draft.open else created,
-                              self.ttl, metadata, counts, draft.parts, confusion)  # fmt: skip
-                return batch, self._groups.slices(part_name(draft.name, part), size)
+                return Batch(draft.name, version.decode(), created, None, None, None if draft.open else created,
+                             self.ttl, metadata, counts, draft.parts, confusion)  # fmt: skip
             case [b"unknown model"]:
                 raise UnknownModel(draft.model)
             case [b"full"]:
@@ -253,8 +254,8 @@ class Draft:
         self.failed += failed
         self.open += len(items) - failed
 
-    def submit(self, metadata: dict[str, str] | None) -> tuple[Batch, list[Slice]]:
-        """Make the batch, durable when this returns; with the slices to send. Raises UnknownModel, QueueFull."""
+    def submit(self, metadata: dict[str, str] | None) -> Batch:
+        """Make the batch, durable when this returns. Raises UnknownModel, QueueFull."""
         return self._store._accept(self, metadata)
 
     def part(self, number: int) -> str:

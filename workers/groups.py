@@ -1,11 +1,7 @@
 """Records of predictions in Redis: one hash for each group of predictions that were accepted together.
 
-A group pins one model version. It keeps a letter of state for each of its items, their pixels (`p`), what came with
-them (`d`) and what came out (`r`). Pixels of a photo, or of a picture whose answer is to be explained, have a byte of
-flags behind them, and an explained answer has its explanation behind it. A group is cut into slices: one Celery
-message and one inference batch each. Everything that changes a record is one of the scripts in `lua/`, so no state is
-ever half written and a final one never changes. Times are microseconds of Redis' own clock: machines need not agree on
-theirs.
+A group is cut into slices: one Celery message and one inference batch each. Everything that changes a record is one of
+the scripts in `lua/`, so no state is ever half written and a final one never changes.
 
 A group may be a part of a batch (`workers.batches`). The same scripts then count in its header what they change.
 """
@@ -14,18 +10,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
 import orjson
 from redis import Redis
 
-from ml.explanations import Explanation
 from settings import Settings
 from workers import ids
 from workers.jobs import JobState
+from workers.queue import queue_key, queue_of, slice_template
+from workers.records import (
+    EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Prediction, QueueFull, Slice, Taken,
+    UnknownModel, flags, group_of, prediction_of, states_of,
+)  # fmt: skip
 
 DONE_CHANNEL = "hemline:done"
 QUEUED, PENDING, FULL = "hemline:queued", "hemline:pending", "hemline:full"
@@ -35,162 +33,19 @@ DRAIN_WINDOW = 5  # seconds that one counter of finished predictions covers
 # A filtered page looks at this many groups at most, then hands out a cursor to go on from.
 _SCAN_LIMIT = 2000
 
-RESULT = np.dtype([
-    ("probabilities", "<f4", (10,)), ("novelty", "<f4"), ("is_fashion", "?"), ("batch_size", "<u2"),
-    ("inference_ms", "<f4"), ("started", "<i8"), ("completed", "<i8"),
-])  # fmt: skip
 
-PIXELS = 784
-_PHOTO, _EXPLAIN = 1, 2  # flags
-
-_FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "metadata")
-STATES = {
-    "q": JobState.QUEUED, "r": JobState.RUNNING, "s": JobState.SUCCEEDED, "f": JobState.FAILED, "c": JobState.CANCELED,
-}
-
-
-class UnknownModel(LookupError):
-    """No alias or version has this name, so nothing was accepted."""
-
-
-class QueueFull(Exception):
-    """Too much is waiting, or Redis has little memory left, so nothing was accepted."""
-
-
-class Slice(NamedTuple):
-    """A run of items of one group, from `start` up to `stop`."""
-
-    group: str
-    start: int
-    stop: int
-
-    def __str__(self) -> str:
-        return f"{self.group}:{self.start}:{self.stop}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        group, start, stop = text.rsplit(":", 2)
-        return cls(group, int(start), int(stop))
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already.
-
-    `photo`: it was cut out of a photograph. `explain`: the answer is to come with an explanation.
-    """
-
-    doc: dict[str, Any]
-    pixels: bytes = b""
-    error: dict[str, str] | None = None
-    photo: bool = False
-    explain: bool = False
-
-    @property
-    def content(self) -> bytes:
-        """What is stored of it beside its doc."""
-        if self.error:
-            return orjson.dumps(self.error)
-        flags = _PHOTO * self.photo | _EXPLAIN * self.explain
-        return self.pixels + bytes([flags]) if flags else self.pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Durable now, pinned to `version`, with `queued` predictions waiting in all."""
-
-    group: str
-    version: str
-    created: int
-    queued: int
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A slice that a worker holds the lease of: the open places, their pixels, and which are photos or explained.
-
-    `ready` are slices that nobody has asked for yet: those of the batch's next part, which may be sent from now on.
-    """
-
-    attempt: int
-    version: str
-    created: int
-    now: int
-    places: list[int]
-    pixels: list[bytes]
-    photos: list[bool]
-    explained: list[bool]
-    ready: list[Slice] = field(default_factory=list)
-
-    def alone(self, index: int) -> Taken:
-        """One of its places by itself."""
-        one = slice(index, index + 1)
-        return Taken(self.attempt, self.version, self.created, self.now, self.places[one], self.pixels[one],
-                     self.photos[one], self.explained[one])  # fmt: skip
-
-
-class Answer(NamedTuple):
-    """What came out for one place: "s" with a RESULT and perhaps a packed Explanation, or "f" with an error in JSON."""
-
-    place: int
-    state: str
-    result: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One item as it stands. Times are microseconds since 1970."""
-
-    id: str
-    place: int
-    state: JobState
-    version: str
-    created: int
-    doc: dict[str, Any]
-    pixels: bytes | None
-    started: int | None
-    completed: int | None
-    expires: int | None
-    result: np.void | None
-    explanation: Explanation | None
-    error: dict[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group as it stands, without its items' contents."""
-
-    name: str
-    states: str
-    version: str
-    created: int
-    started: int | None
-    canceled: int | None
-    ended: int | None
-    ttl: int
-    metadata: dict[str, str] | None
-
-    @property
-    def counts(self) -> dict[JobState, int]:
-        """How many items are in each state."""
-        return {state: self.states.count(letter) for letter, state in STATES.items()}
-
-    @property
-    def state(self) -> JobState:
-        if self.ended:
-            return JobState.CANCELED if self.canceled else JobState.SUCCEEDED
-        return JobState.RUNNING if self.started else JobState.QUEUED
-
-
-def error(code: str, detail: str) -> dict[str, str]:
-    """Why an item failed, as it is kept and shown."""
-    return {"code": code, "detail": detail}
+def source(*names: str) -> str:
+    """The text of a script: these files of `lua/`, one after another."""
+    folder = files("workers") / "lua"
+    return "".join((folder / f"{name}.lua").read_text() for name in names)
 
 
 def script(redis: Redis, *names: str) -> Callable[..., Any]:
     """A script of `lua/`, made of these files."""
-    folder = files("workers") / "lua"
-    return redis.register_script("".join((folder / f"{name}.lua").read_text() for name in names))
+    return redis.register_script(source(*names))
+
+
+SUBMIT = ("ask", "submit")
 
 
 def part_name(batch: str, number: int) -> str:
@@ -203,11 +58,12 @@ class Groups:
 
     def __init__(self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float) -> None:
         self._redis = redis
-        self._limits = (max_queued, ttl, round(lease * 1000), slice_size)
+        self.ttl = ttl
         self._lease = round(lease * 1000)
+        self._limits = (max_queued, ttl, self._lease, slice_size)
         self._slice_size = slice_size
-        self._submit, self._withdraw = (script(redis, name) for name in ("submit", "withdraw"))
-        self._begin, self._finish = (script(redis, "parts", name) for name in ("begin", "finish"))
+        self._submit, self._withdraw = script(redis, *SUBMIT), script(redis, "withdraw")
+        self._begin, self._finish = (script(redis, "ask", "parts", name) for name in ("begin", "finish"))
 
     @classmethod
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
@@ -218,26 +74,28 @@ class Groups:
     def submit(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None
     ) -> Accepted:
-        """Store a new group; when this returns it is durable. Raises UnknownModel, QueueFull."""
-        states = states_of(items)
+        """Store a new group and ask for it; when this returns it is durable. Raises UnknownModel, QueueFull."""
+        return accepted(group, model, self._submit(*self.submission(group, model, items, metadata)))
+
+    def submission(
+        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, channel: str = ""
+    ) -> tuple[list[str], list[Any]]:
+        """The keys and arguments of the script SUBMIT, whose answer `accepted` reads.
+
+        Answers are published on `channel`, where there is one, besides being stored.
+        """
+        queue = queue_of(group)
+        keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL, queue_key(queue)]
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [item.content for item in items]
-        keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL]
-        answer = self._submit(keys, [group, model, *self._limits, states, orjson.dumps(metadata), *docs, *contents])
-        match answer[0]:
-            case b"accepted":
-                return Accepted(group, answer[1].decode(), answer[2], answer[3])
-            case b"unknown model":
-                raise UnknownModel(model)
-            case _:
-                raise QueueFull(f"{answer[1]} predictions are waiting")
+        return keys, [group, model, *self._limits, slice_template(queue), channel, states_of(items),
+                      orjson.dumps(metadata), *docs, *contents]  # fmt: skip
 
     def as_accepted(self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None) -> Group:
         """A new group as it was stored."""
         states = states_of(items)
         ended = None if "q" in states else accepted.created
-        ttl = self._limits[1]
-        return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, ttl, metadata)
+        return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, self.ttl, metadata)
 
     def slices(self, group: str, count: int) -> list[Slice]:
         """How a group of `count` items is cut."""
@@ -246,15 +104,17 @@ class Groups:
     def begin(self, piece: Slice) -> Taken | None:
         """Take the lease of a slice; nothing when no item of it is open any more."""
         batch = _batch_of(piece.group)
-        keys = [key(piece.group), PENDING, *([key(batch)] if batch else [])]
-        answer = self._begin(keys, [str(piece), piece.start, piece.stop, self._lease, self._slice_size])
+        queue = queue_of(piece.group)
+        keys = [key(piece.group), PENDING, queue_key(queue), *([key(batch)] if batch else [])]
+        template = slice_template(queue) if batch else ""
+        answer = self._begin(keys, [str(piece), piece.start, piece.stop, self._lease, self._slice_size, template])
         if answer is None:
             return None
-        attempt, version, created, now, items, part, size = answer
-        pixels, flags = [content[:PIXELS] for content in items[1::2]], [_flags(content) for content in items[1::2]]
-        photos, explained = ([bool(each & flag) for each in flags] for flag in (_PHOTO, _EXPLAIN))
-        ready = self.slices(part_name(batch, part), size) if batch else []
-        return Taken(attempt, version.decode(), int(created), now, items[0::2], pixels, photos, explained, ready)
+        attempt, version, created, now, places, contents = answer
+        flagged = [flags(content) for content in contents]
+        photos, explained = ([bool(each & flag) for each in flagged] for flag in (PHOTO, EXPLAIN))
+        pixels = [content[:PIXELS] for content in contents]
+        return Taken(attempt, version.decode(), int(created), now, places, pixels, photos, explained)
 
     def count_attempt(self, piece: Slice, place: int) -> int:
         """How often this one item has been begun by itself, this time included; its slice's lease starts anew."""
@@ -309,12 +169,7 @@ class Groups:
 
     def prediction(self, group: str, place: int) -> Prediction | None:
         """An item as it stands, or nothing when it is not there, was forgotten or has expired."""
-        # Everything in one round trip, as this is what everybody who waits does.
-        values: list[Any] = self._redis.hmget(key(group), [*_FIELDS, *(f"{letter}{place}" for letter in "dpr")])
-        found = _group(group, values[:-3])
-        if found is None or values[-3] is None or found.states[place : place + 1] in ("", "d"):
-            return None
-        return _prediction(found, place, *values[-3:])
+        return read_prediction(group, place, self._redis.hmget(key(group), prediction_fields(place)))
 
     def items(self, group: Group, places: Sequence[int]) -> Iterator[Prediction]:
         """The items at these places that exist."""
@@ -326,7 +181,7 @@ class Groups:
         for place, doc, content, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
             # Without its doc, it was forgotten or the whole group expired between the two looks.
             if doc:
-                yield _prediction(group, place, doc, content, result)
+                yield prediction_of(group, place, doc, content, result)
 
     def predictions(
         self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool]
@@ -364,13 +219,32 @@ class Groups:
     def _groups(self, names: Sequence[str]) -> list[Group | None]:
         with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hmget(key(name), _FIELDS)
-            return [_group(name, values) for name, values in zip(names, pipe.execute(), strict=True)]
+                pipe.hmget(key(name), FIELDS)
+            return [group_of(name, values) for name, values in zip(names, pipe.execute(), strict=True)]
 
 
-def states_of(items: Sequence[Item]) -> str:
-    """The letters of state of new items."""
-    return "".join("f" if item.error else "q" for item in items)
+def accepted(group: str, model: str, answer: list[Any]) -> Accepted:
+    """What the script SUBMIT answered. Raises UnknownModel, QueueFull."""
+    match answer:
+        case [b"accepted", version, created, queued]:
+            return Accepted(group, version.decode(), created, queued)
+        case [b"unknown model"]:
+            raise UnknownModel(model)
+        case _:
+            raise QueueFull(f"{answer[1]} predictions are waiting")
+
+
+def prediction_fields(place: int) -> list[str]:
+    """The fields of a group's record that `read_prediction` reads an item from."""
+    return [*FIELDS, f"d{place}", f"p{place}", f"r{place}"]
+
+
+def read_prediction(group: str, place: int, values: Any) -> Prediction | None:
+    """An item from the values of its `prediction_fields`, or nothing when it is not there or was forgotten."""
+    found = group_of(group, values[:-3])
+    if found is None or values[-3] is None or found.states[place : place + 1] in ("", "d"):
+        return None
+    return prediction_of(found, place, *values[-3:])
 
 
 def key(group: str) -> str:
@@ -393,46 +267,3 @@ def _place_before(group: str, cursor: str | None) -> int:
     """How many items of a group come behind a cursor, in a list with the newest first."""
     found = cursor and ids.split(group.partition(":")[0], f"{group.partition(':')[0]}_{cursor}")
     return found[1] if found and found[0] == group else ids.GROUP_LIMIT
-
-
-def _group(name: str, values: Sequence[bytes | None]) -> Group | None:
-    states, version, *numbers, metadata = values
-    if states is None or version is None or metadata is None:
-        return None
-    created, started, canceled, ended, ttl = (int(n) if n else None for n in numbers)
-    said = orjson.loads(metadata)
-    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said)
-
-
-def _flags(content: bytes) -> int:
-    return content[PIXELS] if len(content) > PIXELS else 0
-
-
-def _prediction(group: Group, place: int, doc: bytes, content: bytes | None, result: bytes | None) -> Prediction:
-    state = STATES[group.states[place]]
-    values, explanation = _answer(result) if result and state is JobState.SUCCEEDED else (None, None)
-    failure = orjson.loads(result) if result and state is JobState.FAILED else None
-    started = int(values["started"]) if values is not None else group.started
-    completed = None
-    if state.is_final:
-        at_submission = failure and "completed" not in failure
-        completed = group.created if at_submission else _completed(group, values, failure)
-        if at_submission or state is JobState.CANCELED:
-            started = None
-    expires = completed + group.ttl * 1_000_000 if completed else None
-    shown = failure and error(failure["code"], failure["detail"])
-    found = started if state is not JobState.QUEUED else None
-    pixels = content[:PIXELS] if content else None
-    return Prediction(ids.join(group.name, place), place, state, group.version, group.created, orjson.loads(doc),
-                      pixels, found, completed, expires, values, explanation, shown)
-
-
-def _answer(result: bytes) -> tuple[np.void, Explanation | None]:
-    more = result[RESULT.itemsize :]
-    return np.frombuffer(result, RESULT, count=1)[0], Explanation.unpack(more) if more else None
-
-
-def _completed(group: Group, values: np.void | None, failure: dict[str, Any] | None) -> int:
-    if values is not None:
-        return int(values["completed"])
-    return int(failure["completed"]) if failure else group.canceled or group.created

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -19,24 +19,18 @@ from redis import RedisError
 
 from ml.registry import DamagedVersion, Registry
 from ml.runtime import Classifier, Predictions
-from workers.groups import PIXELS, RESULT, Answer, Groups, Slice, Taken, error
+from workers.groups import Groups
+from workers.records import PIXELS, RESULT, Answer, Slice, Taken, error
 from workers.queue import PREDICT
 
 _log = logging.getLogger(__name__)
 
 
 class Inference:
-    """Answers slices with the model versions that they are pinned to, of which it keeps the last few loaded.
+    """Answers slices with the model versions that they are pinned to, of which it keeps the last few loaded."""
 
-    `send` asks for slices that are next once one is begun.
-    """
-
-    def __init__(
-        self, groups: Groups, registry: Registry, *, send: Callable[[Sequence[Slice]], None], loaded_versions: int,
-        max_attempts: int,
-    ) -> None:
+    def __init__(self, groups: Groups, registry: Registry, *, loaded_versions: int, max_attempts: int) -> None:
         self._groups = groups
-        self._send = send
         self._registry = registry
         self._capacity = loaded_versions
         self._max_attempts = max_attempts
@@ -47,7 +41,6 @@ class Inference:
         taken = self._groups.begin(piece)
         if taken is None:
             return
-        self._send(taken.ready)
         if taken.attempt == 1:
             try:
                 self._answer(piece, taken)

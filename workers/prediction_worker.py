@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Any
 
 from celery import Celery, signals
@@ -16,7 +15,7 @@ from workers.aliases import RedisIndex
 from workers.app import configure_logging, connect, make_celery, wait_for_redis
 from workers.groups import VERSIONS, Groups
 from workers.jobs import JobStore
-from workers.queue import PREDICTIONS, send_job, send_slices, send_tuning
+from workers.queue import PREDICTIONS, send_job, send_tuning
 from workers.tuning import TuningStore
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep
 
@@ -28,9 +27,8 @@ def build(settings: Settings) -> Celery:
     registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(redis))
     groups = Groups.from_settings(redis, settings)
     work = inference.Inference(
-        groups, registry, send=partial(send_slices, celery), loaded_versions=settings.loaded_versions,
-        max_attempts=settings.max_attempts,
-    )  # fmt: skip
+        groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts
+    )
     activity = Activity()
     heartbeat = Heartbeat(redis, PREDICTIONS, activity)
     stores = (JobStore.training(redis, settings), send_job), (TuningStore.from_settings(redis, settings), send_tuning)

@@ -12,17 +12,15 @@ import os
 import socket
 import threading
 import time
-from base64 import b64decode
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-import orjson
 from celery import Celery
 from redis import Redis, RedisError
 
-from workers.app import KEY_PREFIX
-from workers.groups import Groups, Slice
-from workers.queue import queue_length, queue_of, send_slices
+from workers.groups import Groups
+from workers.records import Slice
+from workers.queue import queue_key, queue_length, queue_of, send_slices, slice_in
 
 _BEAT = 1.0  # seconds between two rounds
 ALIVE_FOR = 5.0  # seconds that a heartbeat counts
@@ -135,14 +133,14 @@ class Sweep:
             self._groups.postpone(overdue)
         if lost:
             _log.info("sending %d slices again whose worker or message was lost", len(lost))
-            send_slices(self._celery, lost)
+            send_slices(self._redis, lost)
 
     def _is_lost(self, piece: Slice) -> bool:
         """What has begun lost its worker. What has not lost its message, if newer ones are next in line."""
         if self._groups.has_begun(piece):
             return True
-        head: Any = self._redis.lindex(KEY_PREFIX + queue_of(piece.group), -1)
-        return head is None or _slice_in(head).group > piece.group
+        head: Any = self._redis.lindex(queue_key(queue_of(piece.group)), -1)
+        return head is None or slice_in(head).group > piece.group
 
     def _trim(self, kind: str) -> None:
         """Drop what is gone from the old end of an index, page by page while there is much of it.
@@ -216,9 +214,3 @@ def _clock(redis: Redis) -> float:
 
 def _heartbeats(queue: str) -> str:
     return f"hemline:workers:{queue}"
-
-
-def _slice_in(message: bytes) -> Slice:
-    """The slice that a Celery message of the Redis transport asks for."""
-    (piece,), _, _ = orjson.loads(b64decode(orjson.loads(message)["body"]))
-    return Slice.parse(piece)

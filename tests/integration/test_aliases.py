@@ -13,7 +13,8 @@ from ml.registry import Index, LocalIndex, Move, Registry, VersionInUse
 from processes import RedisServer
 from workers.aliases import RedisIndex
 from workers.app import connect
-from workers.groups import Groups, Item
+from workers.groups import Groups
+from workers.records import Item
 from workers.ids import new_group
 
 

@@ -9,7 +9,8 @@ from redis import Redis
 
 from test_groups import bad_item, failure, queued, result
 from workers.batches import Batch, BatchStore
-from workers.groups import BULK, Answer, Groups, Item, QueueFull, Slice, UnknownModel
+from workers.groups import BULK, Groups
+from workers.records import Answer, Item, QueueFull, Slice, UnknownModel
 from workers.jobs import JobState
 
 SIZE = 10  # items of a part here; slices have four

@@ -12,7 +12,8 @@ from redis import Redis
 
 from workers import groups as groups_module
 from workers import ids
-from workers.groups import QUEUED, RESULT, Answer, Groups, Item, QueueFull, Slice, UnknownModel, error
+from workers.groups import QUEUED, Groups
+from workers.records import RESULT, Answer, Item, QueueFull, Slice, UnknownModel, error
 from workers.jobs import JobState
 
 PIXELS = bytes(784)

@@ -18,7 +18,8 @@ from processes import SAMPLES, sample
 from test_groups import DOC, states, submit
 from workers import ids
 from workers.aliases import RedisIndex
-from workers.groups import Answer, Groups, Item, Slice
+from workers.groups import Groups
+from workers.records import Answer, Item, Slice
 from workers.inference import Inference
 from workers.jobs import JobState
 from workers.upkeep import Activity

@@ -12,7 +12,8 @@ from processes import RedisServer, eventually
 from test_groups import finish, item, queued, states
 from workers.announcements import Announcements
 from workers.app import connect, make_celery
-from workers.groups import Accepted, Groups, UnknownModel
+from workers.groups import Groups
+from workers.records import Accepted, UnknownModel
 from workers.queue import BATCHES, PREDICTIONS, PredictionQueue, queue_length
 
 FOREVER = 1000.0

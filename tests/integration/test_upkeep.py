@@ -13,7 +13,8 @@ from settings import Settings
 from test_groups import finish, states, submit
 from workers import upkeep
 from workers.app import make_celery
-from workers.groups import Groups, Slice
+from workers.groups import Groups
+from workers.records import Slice
 from workers.jobs import JobStore
 from workers.queue import PREDICTIONS, queue_length, send_job, send_slices
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, alive

@@ -1,14 +1,14 @@
 -- Accept a batch whose parts are stored already, where they would expire: in this step it becomes visible, whole.
--- KEYS: batch, index, pending, waiting in batches, aliases, versions, full
+-- KEYS: batch, index, pending, waiting in batches, aliases, versions, full, queue
 -- ARGV: batch name, model (alias or version), ttl (s), due (ms from now), slice size, parts, open, failed, labelled ("1" or
---       "0"), metadata
--- Returns {"accepted", version, created (us), first part, its size} | {"unknown model"} | {"full"} | {"lost"}
+--       "0"), metadata, message
+-- Returns {"accepted", version, created (us)} | {"unknown model"} | {"full"} | {"lost"}
 local version = redis.call('HGET', KEYS[5], ARGV[2]) or ARGV[2]
 local parts, open, failed = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 -- A client that tries again after a lost answer must not be counted twice.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local fields = redis.call('HMGET', KEYS[1], 'version', 'created')
-  return {'accepted', fields[1], tonumber(fields[2]), -1, 0}
+  return {'accepted', fields[1], tonumber(fields[2])}
 end
 if redis.call('SISMEMBER', KEYS[6], version) == 0 then
   return {'unknown model'}
@@ -32,11 +32,10 @@ end
 redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ARGV[3], 'metadata', ARGV[10], 'parts', parts,
   'next', 0, 'left', open, 'labelled', ARGV[9], 'q', open, 'r', 0, 's', 0, 'f', failed, 'c', 0)
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
-local first = {-1, 0}
 if open == 0 then
   conclude(KEYS[1], now)
 else
   redis.call('INCRBY', KEYS[4], open)
-  first = hand_out(KEYS[1], KEYS[3], tonumber(ARGV[5]), math.floor(now / 1000) + ARGV[4])
+  hand_out(KEYS[1], KEYS[3], KEYS[8], ARGV[11], tonumber(ARGV[5]), math.floor(now / 1000) + ARGV[4])
 end
-return {'accepted', version, now, first[1], first[2]}
+return {'accepted', version, now}

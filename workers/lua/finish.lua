@@ -1,16 +1,18 @@
--- Store answers, each only where its item is still open, and announce them once.
+-- Store answers, each only where its item is still open, and announce them once: by name to everybody, with the answers
+-- to the process that waits for them.
 -- KEYS: group, pending, queued, drained, the batch that the group is a part of, where it is one
 -- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, then for each answer: place, final state, result
 -- Returns how many were stored.
-local states, labels = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels'))
+local states, labels, channel = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels', 'channel'))
 if not states then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 0
 end
 local batch = KEYS[5]
+local start, stop = tonumber(ARGV[3]), tonumber(ARGV[4])
 local letters = {}
-for i = 1, #states do
-  letters[i] = string.sub(states, i, i)
+for i = start + 1, stop do
+  letters[i - start] = string.sub(states, i, i)
 end
 
 -- How a batch is told: this state or this pair of expected and answered class has one more, or one less.
@@ -28,39 +30,38 @@ local function best_class(result)
   return best - 1
 end
 
-local stored = 0
+local stored, record, answers, dropped = 0, {}, {ARGV[1] .. '\n'}, {}
 for a = 5, #ARGV, 3 do
-  local i = tonumber(ARGV[a])
-  local state = letters[i + 1]
+  local i, final, result = tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2]
+  local state = letters[i - start + 1]
   if state == 'q' or state == 'r' then
-    letters[i + 1] = ARGV[a + 1]
-    redis.call('HSET', KEYS[1], 'r' .. i, ARGV[a + 2])
+    letters[i - start + 1] = final
+    record[#record + 1] = 'r' .. i
+    record[#record + 1] = result
+    dropped[#dropped + 1] = 'p' .. i
+    answers[#answers + 1] = struct.pack('<HcI', i, final, #result) .. result
     stored = stored + 1
     count(state, -1)
-    count(ARGV[a + 1], 1)
+    count(final, 1)
     local expected = labels and string.sub(labels, i + 1, i + 1) or '-'
-    if ARGV[a + 1] == 's' and expected ~= '-' then
-      count('m' .. expected .. best_class(ARGV[a + 2]), 1)
-    end
-    if batch then
-      redis.call('HDEL', KEYS[1], 'p' .. i)
+    if final == 's' and expected ~= '-' then
+      count('m' .. expected .. best_class(result), 1)
     end
   end
 end
-redis.call('HSET', KEYS[1], 'states', table.concat(letters))
-local unfinished = false
-for i = tonumber(ARGV[3]) + 1, tonumber(ARGV[4]) do
-  unfinished = unfinished or letters[i] == 'q' or letters[i] == 'r'
-end
-if not unfinished then
+if not string.find(table.concat(letters), '[qr]') then
   redis.call('ZREM', KEYS[2], ARGV[2])
 end
 if stored > 0 then
+  record[#record + 1] = 'states'
+  record[#record + 1] = string.sub(states, 1, start) .. table.concat(letters) .. string.sub(states, stop + 1)
+  redis.call('HSET', KEYS[1], unpack(record))
   redis.call('DECRBY', KEYS[3], stored)
   redis.call('INCRBY', KEYS[4], stored)
   redis.call('EXPIRE', KEYS[4], 120)
   local left = redis.call('HINCRBY', KEYS[1], 'left', -stored)
   if batch then
+    redis.call('HDEL', KEYS[1], unpack(dropped))
     left = redis.call('HINCRBY', batch, 'left', -stored)
   end
   if left == 0 then
@@ -68,5 +69,8 @@ if stored > 0 then
     conclude(batch or KEYS[1], time[1] * 1000000 + time[2])
   end
   redis.call('PUBLISH', 'hemline:done', ARGV[1])
+  if channel and channel ~= '' then
+    redis.call('PUBLISH', channel, table.concat(answers))
+  end
 end
 return stored

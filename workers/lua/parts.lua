@@ -1,4 +1,4 @@
--- What scripts share about batches of several parts; put before those that need it.
+-- What scripts share about batches of several parts; put behind `ask` and before those that need it.
 -- A part is a group named after its batch. Parts are handed to the workers one after another, so that a large batch
 -- never has more than a few messages in the queue, and others get their turn in between.
 
@@ -6,23 +6,20 @@ local function part_key(batch, number)
   return string.format('%s.%04d', batch, number)
 end
 
--- The next part with open items waits for workers from now on. Returns its number and size; {-1, 0} where none is left.
-local function hand_out(batch, pending, slice, due)
+-- The next part with open items is asked for. Returns its number; -1 where none is left.
+local function hand_out(batch, pending, queue, message, slice, due)
   local parts, number = unpack(redis.call('HMGET', batch, 'parts', 'next'))
   for part = tonumber(number), parts - 1 do
     local key = part_key(batch, part)
     local left, states = unpack(redis.call('HMGET', key, 'left', 'states'))
     if left and left ~= '0' then
-      for start = 0, #states - 1, slice do
-        local stop = math.min(start + slice, #states)
-        redis.call('ZADD', pending, due, string.sub(key, 9) .. ':' .. start .. ':' .. stop) -- without "hemline:"
-      end
+      ask(string.sub(key, 9), #states, slice, message, queue, pending, due) -- without "hemline:"
       redis.call('HSET', batch, 'next', part + 1)
-      return {part, #states}
+      return part
     end
   end
   redis.call('HSET', batch, 'next', parts)
-  return {-1, 0}
+  return -1
 end
 
 -- A group, or a batch with all its parts, has ended and is kept for its time.

@@ -1,11 +1,12 @@
--- Accept a group: pin its model version and store its records in one step, or store nothing.
--- KEYS: group, index, pending, queued, aliases, versions, full
--- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, states, metadata, doc…, pixels…
+-- Accept a group: pin its model version, store its records and ask for its slices in one step, or do nothing.
+-- KEYS: group, index, pending, queued, aliases, versions, full, queue
+-- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
+--       who waits, states, metadata, doc…, pixels…
 --       (a doc and a pixel string for each state; an item that failed already has its error in place of pixels)
 -- Returns {"accepted", version, created (us), queued now} | {"unknown model"} | {"full", queued now}
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local due, slice, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
-local count = #states
+local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
+local count, before = #states, 10
 local _, open = string.gsub(states, 'q', '')
 
 local version = redis.call('HGET', KEYS[5], model) or model
@@ -24,21 +25,21 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ttl, 'states', states, 'left', open,
-  'metadata', ARGV[8])
+local record = {'version', version, 'created', now, 'ttl', ttl, 'states', states, 'left', open, 'metadata', ARGV[before],
+  'channel', ARGV[8]}
 for i = 0, count - 1 do
-  local waiting = string.sub(states, i + 1, i + 1) == 'q'
-  redis.call('HSET', KEYS[1], 'd' .. i, ARGV[9 + i], (waiting and 'p' or 'r') .. i, ARGV[9 + count + i])
+  local waiting = string.byte(states, i + 1) == 113 -- q
+  local at = #record
+  record[at + 1], record[at + 2] = 'd' .. i, ARGV[before + 1 + i]
+  record[at + 3], record[at + 4] = (waiting and 'p' or 'r') .. i, ARGV[before + 1 + count + i]
 end
+redis.call('HSET', KEYS[1], unpack(record)) -- at most 4,110 values, of some 8,000 that Lua's stack takes
 redis.call('ZADD', KEYS[2], 0, group)
 if open == 0 then
   redis.call('HSET', KEYS[1], 'ended', now)
   redis.call('EXPIRE', KEYS[1], ttl)
 else
   queued = redis.call('INCRBY', KEYS[4], open)
-  for start = 0, count - 1, slice do
-    local stop = math.min(start + slice, count)
-    redis.call('ZADD', KEYS[3], math.floor(now / 1000) + due, group .. ':' .. start .. ':' .. stop)
-  end
+  ask(group, count, slice, message, KEYS[8], KEYS[3], math.floor(now / 1000) + due)
 end
 return {'accepted', version, now, queued}

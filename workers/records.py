@@ -1,0 +1,271 @@
+"""What the records of predictions hold, and how they are read: items, groups of items, slices of groups.
+
+A group pins one model version. It keeps a letter of state for each of its items, their pixels (`p`), what came with
+them (`d`) and what came out (`r`). Pixels of a photo, or of a picture whose answer is to be explained, have a byte of
+flags behind them, and an explained answer has its explanation behind it. Times are microseconds of Redis' own clock:
+machines need not agree on theirs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import orjson
+
+from ml.explanations import Explanation
+from workers import ids
+from workers.jobs import JobState
+
+RESULT = np.dtype([
+    ("probabilities", "<f4", (10,)), ("novelty", "<f4"), ("is_fashion", "?"), ("batch_size", "<u2"),
+    ("inference_ms", "<f4"), ("started", "<i8"), ("completed", "<i8"),
+])  # fmt: skip
+
+PIXELS = 784
+PHOTO, EXPLAIN = 1, 2  # flags
+
+FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "metadata")
+STATES = {
+    "q": JobState.QUEUED, "r": JobState.RUNNING, "s": JobState.SUCCEEDED, "f": JobState.FAILED, "c": JobState.CANCELED,
+}
+_RESULT = struct.Struct("<10ff?Hfqq")  # the same, which is read one at a time
+_ANSWER = struct.Struct("<HcI")  # place, state, length of what came out, which follows
+
+
+class UnknownModel(LookupError):
+    """No alias or version has this name, so nothing was accepted."""
+
+
+class QueueFull(Exception):
+    """Too much is waiting, or Redis has little memory left, so nothing was accepted."""
+
+
+class Slice(NamedTuple):
+    """A run of items of one group, from `start` up to `stop`."""
+
+    group: str
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.start}:{self.stop}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        group, start, stop = text.rsplit(":", 2)
+        return cls(group, int(start), int(stop))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already.
+
+    `photo`: it was cut out of a photograph. `explain`: the answer is to come with an explanation.
+    """
+
+    doc: dict[str, Any]
+    pixels: bytes = b""
+    error: dict[str, str] | None = None
+    photo: bool = False
+    explain: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """What is stored of it beside its doc."""
+        if self.error:
+            return orjson.dumps(self.error)
+        flags = PHOTO * self.photo | EXPLAIN * self.explain
+        return self.pixels + bytes([flags]) if flags else self.pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Durable now, pinned to `version`, with `queued` predictions waiting in all."""
+
+    group: str
+    version: str
+    created: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A slice that a worker holds the lease of: the open places, their pixels, and which are photos or explained."""
+
+    attempt: int
+    version: str
+    created: int
+    now: int
+    places: list[int]
+    pixels: list[bytes]
+    photos: list[bool]
+    explained: list[bool]
+
+    def alone(self, index: int) -> Taken:
+        """One of its places by itself."""
+        one = slice(index, index + 1)
+        return Taken(self.attempt, self.version, self.created, self.now, self.places[one], self.pixels[one],
+                     self.photos[one], self.explained[one])  # fmt: skip
+
+
+class Answer(NamedTuple):
+    """What came out for one place: "s" with a RESULT and perhaps a packed Explanation, or "f" with an error in JSON."""
+
+    place: int
+    state: str
+    result: bytes
+
+
+class Result(NamedTuple):
+    """What came out for one picture. Times are microseconds since 1970."""
+
+    probabilities: tuple[float, ...]
+    novelty: float
+    is_fashion: bool
+    batch_size: int
+    inference_ms: float
+    started: int
+    completed: int
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Self:
+        """From the bytes of a RESULT, which others may follow."""
+        values = _RESULT.unpack_from(content)
+        return cls(values[:10], *values[10:])
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One item as it stands. Times are microseconds since 1970."""
+
+    id: str
+    place: int
+    state: JobState
+    version: str
+    created: int
+    doc: dict[str, Any]
+    pixels: bytes | None
+    started: int | None = None
+    completed: int | None = None
+    expires: int | None = None
+    result: Result | None = None
+    explanation: Explanation | None = None
+    error: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group as it stands, without its items' contents."""
+
+    name: str
+    states: str
+    version: str
+    created: int
+    started: int | None
+    canceled: int | None
+    ended: int | None
+    ttl: int
+    metadata: dict[str, str] | None
+
+    @property
+    def counts(self) -> dict[JobState, int]:
+        """How many items are in each state."""
+        return {state: self.states.count(letter) for letter, state in STATES.items()}
+
+    @property
+    def state(self) -> JobState:
+        if self.ended:
+            return JobState.CANCELED if self.canceled else JobState.SUCCEEDED
+        return JobState.RUNNING if self.started else JobState.QUEUED
+
+
+def error(code: str, detail: str) -> dict[str, str]:
+    """Why an item failed, as it is kept and shown."""
+    return {"code": code, "detail": detail}
+
+
+def states_of(items: Sequence[Item]) -> str:
+    """The letters of state of new items."""
+    return "".join("f" if item.error else "q" for item in items)
+
+
+def flags(content: bytes) -> int:
+    """What is said of an item's pixels by the byte behind them."""
+    return content[PIXELS] if len(content) > PIXELS else 0
+
+
+def group_of(name: str, values: Sequence[bytes | None]) -> Group | None:
+    """A group, from the values of its FIELDS; nothing when it is not there."""
+    states, version, *numbers, metadata = values
+    if states is None or version is None or metadata is None:
+        return None
+    created, started, canceled, ended, ttl = (int(n) if n else None for n in numbers)
+    said = orjson.loads(metadata)
+    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said)
+
+
+def prediction_of(group: Group, place: int, doc: bytes, content: bytes | None, result: bytes | None) -> Prediction:
+    """An item of a group, from what is stored of it."""
+    state = STATES[group.states[place]]
+    pixels = content[:PIXELS] if content else None
+    item = Stored(group.name, place, group.version, group.created, group.ttl, orjson.loads(doc), pixels)
+    if state is JobState.SUCCEEDED and result:
+        return item.succeeded(result)
+    if state is JobState.FAILED and result:
+        return item.failed(result, group.started)
+    if state is JobState.CANCELED:
+        return item.ended(state, None, group.canceled or group.created)
+    return item.open(state, group.started)
+
+
+class Stored(NamedTuple):
+    """What is known of an item however far it is: what all its states have in common."""
+
+    group: str
+    place: int
+    version: str
+    created: int
+    ttl: int
+    doc: dict[str, Any]
+    pixels: bytes | None
+
+    def open(self, state: JobState, started: int | None) -> Prediction:
+        """Waiting, or being computed since `started`."""
+        return self._prediction(state, started if state is JobState.RUNNING else None)
+
+    def succeeded(self, content: bytes) -> Prediction:
+        """With a RESULT and perhaps a packed Explanation."""
+        result = Result.unpack(content)
+        explanation = Explanation.unpack(content[_RESULT.size :]) if len(content) > _RESULT.size else None
+        return self.ended(JobState.SUCCEEDED, result.started, result.completed, result, explanation)
+
+    def failed(self, content: bytes, started: int | None) -> Prediction:
+        """With an error in JSON, which has no time where the item had failed before it was accepted."""
+        failure = orjson.loads(content)
+        completed = failure.get("completed")
+        return self.ended(JobState.FAILED, started if completed else None, completed or self.created,
+                          error=error(failure["code"], failure["detail"]))  # fmt: skip
+
+    def ended(
+        self, state: JobState, started: int | None, completed: int, result: Result | None = None,
+        explanation: Explanation | None = None, error: dict[str, str] | None = None,
+    ) -> Prediction:
+        """In a final state."""
+        return self._prediction(state, started, completed, completed + self.ttl * 1_000_000, result, explanation, error)
+
+    def _prediction(self, state: JobState, *more: Any) -> Prediction:
+        public = ids.join(self.group, self.place)
+        return Prediction(public, self.place, state, self.version, self.created, self.doc, self.pixels, *more)
+
+
+def answers_in(announcement: bytes, start: int) -> Iterator[Answer]:
+    """The answers that a script put into an announcement, from this offset on."""
+    while start < len(announcement):
+        place, state, length = _ANSWER.unpack_from(announcement, start)
+        start += _ANSWER.size
+        yield Answer(place, state.decode(), announcement[start : start + length])
+        start += length
