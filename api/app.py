@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Request, request
 from flask.json.provider import JSONProvider
 from redis import Redis
+from werkzeug.routing import MapAdapter
 
 from api import batches, datasets, errors, guide, health, models, pages, predictions, training_jobs, tuning_jobs
 from api.parts import LATER, Held, Parts, parts
@@ -41,13 +42,22 @@ values that you do not know."""
 class _Application(Flask):
     """Flask, in which a view may return an answer that is still to come."""
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask's, without looking into what no route asks for: host, subdomain, script name."""
+        if request is None:
+            return None
+        environ = request.environ
+        return self.url_map.bind(environ.get("HTTP_HOST", ""), path_info=request.path,
+                                 url_scheme=environ["wsgi.url_scheme"], default_method=environ["REQUEST_METHOD"],
+                                 query_args=environ.get("QUERY_STRING", ""))  # fmt: skip
+
     def dispatch_request(self) -> Any:
-        found = super().dispatch_request()
+        found: Any = super().dispatch_request()
         if isinstance(found, Later) and LATER not in request.environ:
             return parts().queue.call(found.answer)  # this thread waits
         return found
 
-    def finalize_request(self, rv: Any, from_error_handler: bool = False) -> Response:
+    def finalize_request(self, rv: Any, from_error_handler: bool = False) -> Any:
         return rv if isinstance(rv, Later) else super().finalize_request(rv, from_error_handler)
 
 

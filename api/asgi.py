@@ -23,7 +23,7 @@ from flask import Flask, Response
 from flask.ctx import RequestContext
 
 from api.app import create_app
-from api.parts import LATER, Parts
+from api.parts import BODY, LATER, Parts
 from api.responses import Later
 from ml.images import PNG_HEAD
 from settings import Settings
@@ -77,13 +77,13 @@ class Application:
         length = environ.get("CONTENT_LENGTH", "0" if "HTTP_TRANSFER_ENCODING" not in environ else "")
         body = None
         if length.isdecimal() and int(length) <= _READ_AT_ONCE:
-            body = await _read(receive) if length != "0" else b""
+            body = environ[BODY] = await _read(receive) if length != "0" else b""
             environ["wsgi.input"] = io.BytesIO(body)
         else:
             environ["wsgi.input"] = io.BufferedReader(_Body(receive, loop), _READ_AT_ONCE)
         context = self._flask.request_context(environ)
         with context:
-            if _is_light(environ, body):
+            if _is_light(scope["method"], scope["path"], body):
                 response = self._flask.full_dispatch_request()
             else:
                 response = await loop.run_in_executor(self._pool, self._dispatch, context)
@@ -93,7 +93,7 @@ class Application:
                 except Exception as reason:
                     response = await loop.run_in_executor(self._pool, self._refuse, context, reason)
         if response.is_sequence:
-            await _send_whole(response, environ, send)
+            await _send_whole(response, environ["REQUEST_METHOD"], send)
         else:
             await loop.run_in_executor(self._pool, _send_parts, response, environ, send, loop)
 
@@ -106,14 +106,11 @@ class Application:
             return self._flask.finalize_request(self._flask.handle_user_exception(reason))
 
 
-def _is_light(environ: dict[str, Any], body: bytes | None) -> bool:
+def _is_light(method: str, path: str, body: bytes | None) -> bool:
     """Whether a request is known to take microseconds: a 28x28 PNG to classify, or a prediction to look up."""
-    match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
-        case "POST", "/v1/predictions":
-            return body is not None and len(body) <= _SMALL and _PLAIN_PNG in body
-        case "GET", path:
-            return path.startswith("/v1/predictions/")
-    return False
+    if method == "POST" and path == "/v1/predictions":
+        return body is not None and len(body) <= _SMALL and _PLAIN_PNG in body
+    return method == "GET" and path.startswith("/v1/predictions/")
 
 
 def _environ(scope: Scope) -> dict[str, Any]:
@@ -172,11 +169,12 @@ async def _awaited(receive: Receive) -> MutableMapping[str, Any]:
     return await receive()
 
 
-async def _send_whole(response: Response, environ: dict[str, Any], send: Send) -> None:
-    body, status, headers = response.get_wsgi_response(environ)
+async def _send_whole(response: Response, method: str, send: Send) -> None:
+    bodiless = method == "HEAD" or response.status_code in (204, 304)
+    body = b"" if bodiless else response.get_data()
     try:
-        await send(_start(status, headers))
-        await send({"type": "http.response.body", "body": b"".join(body)})
+        await send(_start(response))
+        await send({"type": "http.response.body", "body": body})
     finally:
         response.close()
 
@@ -187,10 +185,9 @@ def _send_parts(response: Response, environ: dict[str, Any], send: Send, loop: a
     def tell(message: MutableMapping[str, Any]) -> None:
         asyncio.run_coroutine_threadsafe(_told(send, message), loop).result()
 
-    parts, status, headers = response.get_wsgi_response(environ)
     try:
-        tell(_start(status, headers))
-        for part in parts:
+        tell(_start(response))
+        for part in response.get_app_iter(environ):
             tell({"type": "http.response.body", "body": part, "more_body": True})
         tell({"type": "http.response.body", "body": b""})
     finally:
@@ -201,9 +198,9 @@ async def _told(send: Send, message: MutableMapping[str, Any]) -> None:
     await send(message)
 
 
-def _start(status: str, headers: Any) -> MutableMapping[str, Any]:
-    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return {"type": "http.response.start", "status": int(status[:3]), "headers": pairs}
+def _start(response: Response) -> MutableMapping[str, Any]:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
 
 
 def _end_with_parent() -> None:

@@ -14,6 +14,8 @@ from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from api.parts import BODY
+
 
 class _Parser(FlaskParser):
     """Bodies are JSON and say so; fields and query parameters that nobody knows are errors, as they are mistakes."""
@@ -23,7 +25,9 @@ class _Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> Any:
         if not req.is_json:
             raise UnsupportedMediaType()
-        body = req.get_data(cache=False)
+        body = req.environ.get(BODY)
+        if body is None:
+            body = req.get_data(cache=False)
         if req.content_length is None and len(body) == req.max_content_length:
             raise RequestEntityTooLarge()  # a body in chunks is cut off at the limit, and nothing says so
         try:

@@ -42,7 +42,8 @@ class Held:
             self._left += 1
 
 
-LATER = "hemline.later"  # in a request's environment: the server takes answers that are still to come
+# In a request's environment: its body, where that is read already, and that answers may be still to come.
+BODY, LATER = "hemline.body", "hemline.later"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ _ID = responses.path_id("prediction_id", "prediction", "pred_01KBQ8Z6J0V6M3Y8F5W
     description="Done within the time that `Prefer: wait` gave.", success=True,
 )  # fmt: skip
 @responses.problems(blueprint, 400, 413, 415, 422)
-def create_prediction(body: dict[str, Any]) -> Response:
+def create_prediction(body: dict[str, Any]) -> Later:
     """Classify a picture.
 
     Answers 202 at once, when the work is durable, with the place to poll in `Location`. With `Prefer: wait=N` the
@@ -69,7 +69,7 @@ async def _created(parts: Parts, model: str, item: Item, preferred: float) -> Re
 @blueprint.response(200, PredictionSchema, headers={**responses.RESOURCE_HEADERS, "Server-Timing": responses.TIMING})
 @blueprint.alt_response(304, description="It is as it was.", success=True)
 @responses.problems(blueprint, 404)
-def get_prediction(prediction_id: str) -> Response:
+def get_prediction(prediction_id: str) -> Later:
     """The state of a prediction, and its result once it is there.
 
     `Prefer: wait=N` holds the answer until the state is final or N seconds are over.

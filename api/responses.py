@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,15 +75,14 @@ def problems(blueprint: Any, *statuses: int) -> Callable[[View], View]:
     return document
 
 
-class Later(Response):
+@dataclass(frozen=True, slots=True)
+class Later:
     """An answer that is not there yet: the coroutine `answer`, of the event loop of predictions, returns it.
 
     The server waits for it without a thread (`api.asgi`); elsewhere the thread of the request waits (`api.app`).
     """
 
-    def __init__(self, answer: Coroutine[Any, Any, Response]) -> None:
-        super().__init__()
-        self.answer = answer
+    answer: Coroutine[Any, Any, Response]
 
 
 def timestamp(microseconds: int) -> str:
@@ -125,7 +125,7 @@ def page(items: Iterable[Mapping[str, Any]], next_cursor: str | None) -> Respons
 
 def preferred_wait() -> float:
     """Seconds that the client prefers to wait, at most what is allowed; 0 where it does not, or says it wrongly."""
-    for preference in parse_list_header(request.headers.get("Prefer", "")):
+    for preference in parse_list_header(request.environ.get("HTTP_PREFER", "")):
         name, _, value = preference.partition(";")[0].partition("=")
         seconds = value.strip().strip('"')
         if name.strip().lower() == "wait" and seconds.isascii() and seconds.isdecimal():

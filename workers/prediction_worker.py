@@ -14,8 +14,9 @@ from workers import inference
 from workers.aliases import RedisIndex
 from workers.app import configure_logging, connect, make_celery, wait_for_redis
 from workers.groups import VERSIONS, Groups
+from workers.consumer import Consumer
 from workers.jobs import JobStore
-from workers.queue import PREDICTIONS, send_job, send_tuning
+from workers.queue import BATCHES, PREDICTIONS, send_job, send_tuning
 from workers.tuning import TuningStore
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep
 
@@ -64,7 +65,7 @@ def build(settings: Settings) -> Celery:
     # Celery holds receivers weakly unless told otherwise.
     signals.worker_init.connect(prepare, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
-    inference.register(celery, activity.watching(work.run))
+    inference.register(celery, Consumer(redis, [PREDICTIONS, BATCHES], activity.watching(work.run)))
     return celery
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from processes import ROOT
 
-WEB = "import api.app, api.wsgi; from settings import Settings; api.app.create_app(Settings(redis_url='unix:///none'))"
+WEB = "import api.app, api.asgi; from settings import Settings; api.app.create_app(Settings(redis_url='unix:///none'))"
 WORKER = "import workers.prediction_worker"
 
 
