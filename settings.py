@@ -1,6 +1,6 @@
 """Every setting of every process, in one frozen object.
 
-Only the entry points (`serve.py`, `api/wsgi.py`, `workers/__main__.py`, `ml/__main__.py`) call `Settings.from_env`;
+Only the entry points (`serve.py`, `api/asgi.py`, `workers/__main__.py`, `ml/__main__.py`) call `Settings.from_env`;
 everything else is handed what it needs. Each setting is read from `HEMLINE_<NAME>`, except `port`, which is `PORT`, the
 name that hosting platforms use.
 """

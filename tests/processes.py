@@ -180,8 +180,8 @@ class Web(Process):
         self.http = Client(f"http://127.0.0.1:{port}")
         super().__init__(
             [
-                str(BIN / "granian"), "--interface", "wsgi", "--factory", "--host", "127.0.0.1", "--port", str(port),
-                "--workers", "1", "--no-ws", "--blocking-threads", "32", "--log-level", "error", "api.wsgi:app",
+                str(BIN / "granian"), "--interface", "asgi", "--factory", "--host", "127.0.0.1", "--port", str(port),
+                "--workers", "1", "--no-ws", "--log-level", "error", "api.asgi:app",
             ],
             log, environ,
         )  # fmt: skip

@@ -176,21 +176,21 @@ class PredictionQueue:
         batch, rest = queue[: self._batch_size], queue[self._batch_size :]
         if rest:
             self._waiting[model] = rest
-        self._spawn(self._send(model, batch))
-        self._depart()
-
-    async def _send(self, model: str, batch: list[Submission]) -> None:
         group = ids.new_group("pred")
         flight = self._flights[group] = Flight(batch, time.monotonic())
-        items = [submission.item for submission in batch]
+        self._spawn(self._send(group, model, flight))
+        self._depart()
+
+    async def _send(self, group: str, model: str, flight: Flight) -> None:
+        items = [submission.item for submission in flight.batch]
         try:
             keys, arguments = self._groups.submission(group, model, items, channel=self._channel)
             self._take_off(flight, accepted(group, model, await self._script(keys, arguments)))
         except Exception as reason:
             if not isinstance(reason, (UnknownModel, QueueFull, RedisError)):
-                _log.exception("a batch of %d could not be accepted", len(batch))
+                _log.exception("a batch of %d could not be accepted", len(items))
             self._flights.pop(group, None)
-            for submission in batch:
+            for submission in flight.batch:
                 submission.refuse(reason)
             self._depart()
 

@@ -51,8 +51,7 @@ class Stubbed(Inference):
 
     def __init__(self, groups: Groups, look: Callable[[int], None], max_attempts: int = 3) -> None:
         registry = Registry(FileArtifacts(Path("nowhere")), LocalIndex())
-        self.sent: list[Slice] = []
-        super().__init__(groups, registry, send=self.sent.extend, loaded_versions=1, max_attempts=max_attempts)
+        super().__init__(groups, registry, loaded_versions=1, max_attempts=max_attempts)
         self.stub = Stub(look)
 
     def load(self, version: str) -> Classifier:
@@ -78,7 +77,7 @@ def test_a_slice_is_answered_as_one_batch(groups: Groups) -> None:
     assert work.stub.batches == [4]
     assert states(groups, group) == "ssss"
     prediction = groups.prediction(group, 3)
-    assert prediction and prediction.result and prediction.result["batch_size"] == 4
+    assert prediction and prediction.result and prediction.result.batch_size == 4
 
 
 def test_a_slice_without_photos_is_not_asked_for_any(groups: Groups) -> None:
@@ -225,10 +224,10 @@ def registry(groups: Groups, redis: Redis, tmp_path: Path) -> Registry:
 def test_the_samples_of_the_console_come_out_right(groups: Groups, registry: Registry) -> None:
     group = ids.new_group("batch")
     groups.submit(group, "production", [Item(DOC, read_image(sample(name)).pixels) for name in SAMPLES])
-    Inference(groups, registry, send=list, loaded_versions=1, max_attempts=3).run(whole(group, len(SAMPLES)))
+    Inference(groups, registry, loaded_versions=1, max_attempts=3).run(whole(group, len(SAMPLES)))
 
     answers = [groups.prediction(group, i) for i in range(len(SAMPLES))]
-    best = [int(np.argmax(p.result["probabilities"])) for p in answers if p and p.result]
+    best = [int(np.argmax(p.result.probabilities)) for p in answers if p and p.result]
     assert [CLASS_NAMES[i] for i in best] == list(SAMPLES.values())
 
 
@@ -236,7 +235,7 @@ def test_only_the_last_few_versions_stay_loaded(groups: Groups, registry: Regist
     card = registry.card("v1")
     contents = {name: registry.file("v1", name) for name in card["sha256"]}
     names = [registry.publish(contents, card) for _ in range(3)]
-    work = Inference(groups, registry, send=list, loaded_versions=2, max_attempts=3)
+    work = Inference(groups, registry, loaded_versions=2, max_attempts=3)
     first, second = work.load(names[0]), work.load(names[1])
 
     assert work.load(names[0]) is first
@@ -250,14 +249,14 @@ def test_a_version_whose_files_are_gone_fails_its_pictures(groups: Groups, regis
     group = submit(groups, 2)
     for path in tmp_path.rglob("*.tflite"):
         path.unlink()
-    Inference(groups, registry, send=list, loaded_versions=2, max_attempts=3).run(whole(group, 2))
+    Inference(groups, registry, loaded_versions=2, max_attempts=3).run(whole(group, 2))
 
     assert states(groups, group) == "ff"
 
 
 def test_pictures_wait_while_the_store_of_models_is_away(groups: Groups, registry: Registry) -> None:
     group = submit(groups, 2)
-    work = Inference(groups, registry, send=list, loaded_versions=2, max_attempts=1)
+    work = Inference(groups, registry, loaded_versions=2, max_attempts=1)
     store, registry._artifacts = registry._artifacts, Away()  # type: ignore[assignment]
     for _ in range(3):
         with pytest.raises(OSError, match="away"):

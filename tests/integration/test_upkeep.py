@@ -16,7 +16,7 @@ from workers.app import make_celery
 from workers.groups import Groups
 from workers.records import Slice
 from workers.jobs import JobStore
-from workers.queue import PREDICTIONS, queue_length, send_job, send_slices
+from workers.queue import PREDICTIONS, queue_length, send_job, slice_in
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, alive
 
 
@@ -39,7 +39,12 @@ def sweep(redis: Redis, hasty: Groups, celery: Celery) -> Sweep:
 def sent(redis: Redis, queue: str = PREDICTIONS) -> list[str]:
     """The slices whose messages wait, the next one first."""
     messages = redis.lrange(f"hemline:celery:{queue}", 0, -1)
-    return [str(upkeep._slice_in(message)) for message in reversed(messages)]
+    return [str(slice_in(message)) for message in reversed(messages)]
+
+
+def lose(redis: Redis, queue: str = PREDICTIONS) -> None:
+    """The messages that wait are gone."""
+    redis.delete(f"hemline:celery:{queue}")
 
 
 def let_sweep(redis: Redis) -> None:
@@ -47,8 +52,9 @@ def let_sweep(redis: Redis) -> None:
     redis.delete("hemline:sweep")
 
 
-def test_a_prediction_whose_message_was_never_sent_is_sent(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
+def test_a_prediction_whose_message_was_lost_is_sent(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
     group = submit(hasty, 6)
+    lose(redis)
     sweep.run()
 
     assert sorted(sent(redis)) == [f"{group}:0:4", f"{group}:4:6"]
@@ -56,6 +62,7 @@ def test_a_prediction_whose_message_was_never_sent_is_sent(sweep: Sweep, hasty: 
 
 def test_a_batch_is_sent_again_to_its_own_queue(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
     group = submit(hasty, 1, "batch")
+    lose(redis, "batches")
     sweep.run()
 
     assert sent(redis) == []
@@ -64,18 +71,15 @@ def test_a_batch_is_sent_again_to_its_own_queue(sweep: Sweep, hasty: Groups, red
 
 def test_what_a_worker_took_and_never_answered_is_sent_again(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
     group = submit(hasty)
+    lose(redis)
     hasty.begin(Slice(group, 0, 1))
     sweep.run()
 
     assert sent(redis) == [f"{group}:0:1"]
 
 
-def test_a_message_that_waits_its_turn_is_not_sent_again(
-    sweep: Sweep, hasty: Groups, redis: Redis, celery: Celery
-) -> None:
+def test_a_message_that_waits_its_turn_is_not_sent_again(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
     groups = [submit(hasty) for _ in range(5)]
-    for group in groups:
-        send_slices(celery, [Slice(group, 0, 1)])
     for _ in range(3):
         sweep.run()
         let_sweep(redis)
@@ -83,11 +87,10 @@ def test_a_message_that_waits_its_turn_is_not_sent_again(
     assert sent(redis) == [f"{group}:0:1" for group in groups]
 
 
-def test_a_message_lost_before_others_that_wait_is_sent(
-    sweep: Sweep, hasty: Groups, redis: Redis, celery: Celery
-) -> None:
-    lost, waiting = submit(hasty), submit(hasty)
-    send_slices(celery, [Slice(waiting, 0, 1)])
+def test_a_message_lost_before_others_that_wait_is_sent(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
+    lost = submit(hasty)
+    lose(redis)
+    waiting = submit(hasty)
     sweep.run()
 
     assert sent(redis) == [f"{waiting}:0:1", f"{lost}:0:1"]
@@ -99,6 +102,7 @@ def test_what_is_answered_or_within_its_lease_is_not_sent(
     finish(hasty, submit(hasty))
     submit(groups)
     groups.begin(Slice(submit(groups), 0, 1))
+    lose(redis)
     sweep.run()
 
     assert sent(redis) == []
@@ -116,6 +120,7 @@ def test_what_was_forgotten_leaves_the_pending_ones_when_it_is_begun(hasty: Grou
 def test_one_worker_sweeps_at_a_time(sweep: Sweep, hasty: Groups, redis: Redis) -> None:
     redis.set("hemline:sweep", "another")
     submit(hasty)
+    lose(redis)
     sweep.run()
 
     assert sent(redis) == []
@@ -204,11 +209,10 @@ def test_a_slice_that_is_swept_keeps_its_state(sweep: Sweep, hasty: Groups) -> N
 
 
 def test_a_lost_slice_behind_many_that_wait_is_sent(
-    sweep: Sweep, hasty: Groups, redis: Redis, celery: Celery, monkeypatch: pytest.MonkeyPatch
+    sweep: Sweep, hasty: Groups, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "_PAGE", 3)
     groups = [submit(hasty) for _ in range(6)]
-    send_slices(celery, [Slice(group, 0, 1) for group in groups])
     hasty.begin(Slice(groups[-1], 0, 1))  # whose worker then died
     for _ in range(4):
         let_sweep(redis)

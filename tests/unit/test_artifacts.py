@@ -185,7 +185,7 @@ def test_a_url_that_nobody_serves_is_refused(url: str) -> None:
 
 def test_only_who_stores_in_s3_pays_for_its_client(tmp_path: Path) -> None:
     code = (
-        "import sys, api.wsgi, workers.prediction_worker, workers.training_worker\n"
+        "import sys, api.asgi, workers.prediction_worker, workers.training_worker\n"
         f"from ml.artifacts import open_artifacts\nopen_artifacts({tmp_path.as_uri()!r})\n"
         "print({'boto3', 'botocore'} & set(sys.modules))"
     )
