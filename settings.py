@@ -70,6 +70,9 @@ class Settings:
     result_ttl: int = setting(3600, "How long predictions and batches are kept after they ended.", least=1)
 
     batch_size: int = setting(64, "Images in one inference batch.", least=1)
+    inference_threads: int = setting(
+        0, "Threads of a prediction worker that share a large batch. 0: as many as it may use cores, at most 4.", least=0
+    )
     linger: float = setting(0.02, "Longest time that a prediction waits for company.", least=0)
     lease: float = setting(10.0, "A batch whose worker has been silent for this long is given to another.", least=1)
     max_attempts: int = setting(3, "How often an image may take its worker down before it fails.", least=1)
@@ -85,6 +88,10 @@ class Settings:
         """Read the environment; an empty variable counts as absent. Raises InvalidSetting."""
         given = {f.name: _parse(f, text) for f in fields(cls) if (text := environ.get(variable(f), "").strip())}
         return cls(**given)
+
+    def threads(self) -> int:
+        """How many threads of a prediction worker share a large batch."""
+        return self.inference_threads or min(4, len(os.sched_getaffinity(0)))
 
     def redis(self) -> str:
         """The URL of Redis. Raises InvalidSetting where there is none."""

@@ -6,7 +6,9 @@ prediction worker ever imports TensorFlow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,11 +45,13 @@ class Classifier:
     Pictures that were cut out of photographs are answered by the version's network for photos, where it has one.
     """
 
-    def __init__(self, card: Mapping[str, Any], read: Read, batch_sizes: Sequence[int] = _SIZES) -> None:
-        """Load what the card names. Raises ValueError where the files are not what it says."""
-        self._network = _Network(card, read, "novelty.npz", "neighbors.npz", batch_sizes)
+    def __init__(
+        self, card: Mapping[str, Any], read: Read, batch_sizes: Sequence[int] = _SIZES, threads: int = 1
+    ) -> None:
+        """Load what the card names, to be run by so many threads. Raises ValueError where the files are otherwise."""
+        self._network = _Network(card, read, "novelty.npz", "neighbors.npz", batch_sizes, threads)
         photos = card.get("photos")
-        self._photos = photos and _Network(photos, read, "photos.npz", "photos.neighbors.npz", batch_sizes)
+        self._photos = photos and _Network(photos, read, "photos.npz", "photos.neighbors.npz", batch_sizes, threads)
 
     def classify(self, pixels: Pixels, photos: Mask | None = None) -> Predictions:
         """Answer for `pixels` [n, 784], n at least 1, as the data set stores them: 0 is background, 255 is bright.
@@ -75,14 +79,14 @@ class _Network:
     """A network with its calibration, its novelty detector and its training images."""
 
     def __init__(
-        self, card: Mapping[str, Any], read: Read, arrays: str, neighbors: str, batch_sizes: Sequence[int]
+        self, card: Mapping[str, Any], read: Read, arrays: str, neighbors: str, batch_sizes: Sequence[int],
+        threads: int,
     ) -> None:
-        # Changing an interpreter's batch size costs more than a small batch, so there is one for each of a few sizes,
-        # largest first, and a batch is cut into these.
         model = read(name := card["serving"]["artifact"])
         if model is None:
             raise ValueError(f"The version lacks {name}, which its card says is served.")
-        self._runners = {size: _Runner(model, size) for size in sorted(batch_sizes, reverse=True)}
+        self._lanes = [_Lane(model, batch_sizes) for _ in range(threads)]
+        self._pool = ThreadPoolExecutor(threads, "inference")  # begins a thread when there is work for it
         self._calibration = card["calibration"]
         self._detector = novelty.load(card["novelty"]["score"], read(arrays))
         self._quantiles = np.asarray(card["novelty"]["quantiles"], np.float32)
@@ -116,15 +120,44 @@ class _Network:
         return tuple(Neighbor(int(index), int(label)) for index, label in zip(indexes[0], labels[0], strict=True))
 
     def _run(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
+        """Logits [n, 10] and, if wanted, features [n, d]; shared out among the threads where each gets whole batches."""
+        whole = self._lanes[0].largest
+        share = whole * math.ceil(len(pixels) / (whole * len(self._lanes)))
+        if len(pixels) <= share:
+            return self._lanes[0](pixels, want_features)
+        shares = [pixels[start : start + share] for start in range(0, len(pixels), share)]
+        others = [
+            self._pool.submit(lane, part, want_features)
+            for lane, part in zip(self._lanes[1:], shares[1:], strict=False)
+        ]
+        return _joined([self._lanes[0](shares[0], want_features), *(other.result() for other in others)])
+
+
+class _Lane:
+    """What one thread runs a network with.
+
+    Changing an interpreter's batch size costs more than a small batch, so there is one for each of a few sizes, largest
+    first, and a batch is cut into these.
+    """
+
+    def __init__(self, tflite: bytes, batch_sizes: Sequence[int]) -> None:
+        self._runners = {size: _Runner(tflite, size) for size in sorted(batch_sizes, reverse=True)}
+        self.largest = max(batch_sizes)
+
+    def __call__(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
         parts = []
         while len(pixels):
             size = next((size for size in self._runners if size <= len(pixels)), min(self._runners))
             parts.append(self._runners[size](pixels[:size], want_features))
             pixels = pixels[size:]
-        if len(parts) == 1:
-            return parts[0]
-        features = [features for _, features in parts if features is not None]
-        return np.concatenate([logits for logits, _ in parts]), np.concatenate(features) if features else None
+        return _joined(parts)
+
+
+def _joined(parts: list[tuple[Floats, Floats | None]]) -> tuple[Floats, Floats | None]:
+    if len(parts) == 1:
+        return parts[0]
+    features = [features for _, features in parts if features is not None]
+    return np.concatenate([logits for logits, _ in parts]), np.concatenate(features) if features else None
 
 
 class _Runner:

@@ -29,8 +29,11 @@ _log = logging.getLogger(__name__)
 class Inference:
     """Answers slices with the model versions that they are pinned to, of which it keeps the last few loaded."""
 
-    def __init__(self, groups: Groups, registry: Registry, *, loaded_versions: int, max_attempts: int) -> None:
+    def __init__(
+        self, groups: Groups, registry: Registry, *, loaded_versions: int, max_attempts: int, threads: int = 1
+    ) -> None:
         self._groups = groups
+        self._threads = threads
         self._registry = registry
         self._capacity = loaded_versions
         self._max_attempts = max_attempts
@@ -56,7 +59,8 @@ class Inference:
         classifier = self._loaded.get(version)
         if classifier is None:
             started = time.perf_counter()
-            classifier = Classifier(self._registry.card(version), partial(self._registry.find, version))
+            files = partial(self._registry.find, version)
+            classifier = Classifier(self._registry.card(version), files, threads=self._threads)
             _log.info("loaded %s in %.0f ms", version, (time.perf_counter() - started) * 1e3)
             self._loaded[version] = classifier
             if len(self._loaded) > self._capacity:

@@ -28,8 +28,9 @@ def build(settings: Settings) -> Celery:
     registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(redis))
     groups = Groups.from_settings(redis, settings)
     work = inference.Inference(
-        groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts
-    )
+        groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts,
+        threads=settings.threads(),
+    )  # fmt: skip
     activity = Activity()
     heartbeat = Heartbeat(redis, PREDICTIONS, activity)
     stores = (JobStore.training(redis, settings), send_job), (TuningStore.from_settings(redis, settings), send_tuning)
