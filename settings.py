@@ -71,7 +71,7 @@ class Settings:
 
     batch_size: int = setting(64, "Images in one inference batch.", least=1)
     inference_threads: int = setting(
-        0, "Threads of a prediction worker that share a large batch. 0: as many as it may use cores, at most 4.", least=0
+        0, "Threads of a prediction worker that share a large batch. 0: one for each core, at most 4.", least=0
     )
     linger: float = setting(0.02, "Longest time that a prediction waits for company.", least=0)
     lease: float = setting(10.0, "A batch whose worker has been silent for this long is given to another.", least=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -113,6 +115,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         datasets=DatasetStore(artifacts),
         celery=celery,
         held=Held(settings.max_held),
+        readers=ThreadPoolExecutor(len(os.sched_getaffinity(0)), "reader"),
         # Some threads always stay free for requests that are not held.
         threads=threading.Semaphore(max(1, settings.web_threads - max(1, settings.web_threads // 8))),
     )

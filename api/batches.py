@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -17,13 +18,13 @@ from api import responses, uploads
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
-from api.predictions import item_of, read_item, result
+from api.predictions import decode, item_of, result
 from api.schemas import (
     BatchPageSchema, BatchRequestSchema, BatchSchema, BatchUploadSchema, PageArgumentsSchema, ProblemSchema,
 )  # fmt: skip
 from ml.batch_files import Entry, Limits, read_entries
 from ml.dataset_files import read_idx_labels
-from ml.images import CLASS_NAMES, InvalidImage
+from ml.images import CLASS_NAMES, InvalidImage, read_plain_image
 from workers import ids
 from workers.batches import Batch, Draft
 from workers.records import Item, Prediction, error
@@ -74,7 +75,7 @@ def create_batch() -> Response:
         return problem(415, "The body must be JSON (Content-Type: application/json), or a form with a file "
                             "(multipart/form-data).")  # fmt: skip
     body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
-    items = [_read(image, body) for image in body["images"]]
+    items = [_read(image, body["top_k"]) for image in body["images"]]
     metadata = body.get("metadata")
     accepted = parts().groups.submit(ids.new_group("batch"), body["model"], items, metadata)
     return _created(Batch.of_group(parts().groups.as_accepted(accepted, items, metadata)))
@@ -197,11 +198,14 @@ def _retry_after(batch: Batch) -> int:
     return parts().backlog.retry_after(bulk=batch.parts > 0)
 
 
-def _read(image: str, body: dict[str, Any]) -> Item:
+def _read(image: str, top_k: int) -> Item:
+    started = time.perf_counter()
     try:
-        return read_item(image, {"top_k": body["top_k"]})
+        data = decode(image)
+        contract = read_plain_image(data) or parts().read_picture(data).result()
     except InvalidImage as invalid:
-        return Item({"top_k": body["top_k"]}, error=error(invalid.code, str(invalid)))
+        return Item({"top_k": top_k}, error=error(invalid.code, str(invalid)))
+    return item_of(contract, {"top_k": top_k, "decode_ms": round((time.perf_counter() - started) * 1e3, 3)})
 
 
 def _store(form: dict[str, Any]) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from celery import Celery
 from flask import current_app
 from redis import Redis
 
+from ml.images import ContractImage, read_image
 from ml.registry import Registry
 from settings import Settings
 from workers.announcements import Announcements
@@ -64,6 +66,11 @@ class Parts:
     celery: Celery
     held: Held  # requests that wait on the event loop
     threads: threading.Semaphore  # how many threads may still be held by requests that wait
+    readers: ThreadPoolExecutor  # no more than there are cores: photos must not take them from small pictures
+
+    def read_picture(self, data: bytes) -> Future[ContractImage]:
+        """Read a picture that takes longer than `read_plain_image`: up to a tenth of a second. Raises InvalidImage."""
+        return self.readers.submit(read_image, data, self.settings.max_pixels)
 
 
 def parts() -> Parts:

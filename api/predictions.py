@@ -18,7 +18,7 @@ from api.parts import Parts, parts
 from api.responses import Later
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
 from ml.explanations import Explanation
-from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image, render_preview
+from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_plain_image, render_preview
 from ml.overlays import render_overlay
 from workers import ids
 from workers.records import Item, Prediction, Result
@@ -46,13 +46,20 @@ def create_prediction(body: dict[str, Any]) -> Later:
     Answers 202 at once, when the work is durable, with the place to poll in `Location`. With `Prefer: wait=N` the
     answer is held until the result is there (201), or N seconds are over (202).
     """
-    item = read_item(body["image"], body)
-    return Later(_created(parts(), body["model"], item, responses.preferred_wait()))
+    return Later(_created(parts(), body, responses.preferred_wait()))
 
 
-async def _created(parts: Parts, model: str, item: Item, preferred: float) -> Response:
+async def _created(parts: Parts, body: dict[str, Any], preferred: float) -> Response:
+    started = time.perf_counter()
+    data = decode(body["image"])
+    contract = read_plain_image(data)
+    if contract is None:
+        contract = await asyncio.wrap_future(parts.read_picture(data))
+    decode_ms = round((time.perf_counter() - started) * 1e3, 3)
+    doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms}
+    item = item_of(contract, doc, body["explain"])
     with parts.held.hold(preferred) as wait:
-        accepted, place, prediction = await parts.queue.submit(model, item, wait)
+        accepted, place, prediction = await parts.queue.submit(body["model"], item, wait)
     public = ids.join(accepted.group, place)
     headers = {"Location": f"/v1/predictions/{public}", **responses.applied(wait)}
     if prediction is not None:
@@ -138,20 +145,12 @@ def delete_prediction(prediction_id: str) -> Response:
     return Response(status=204)
 
 
-def read_item(image: str, body: dict[str, Any]) -> Item:
-    """A picture as text, made ready for the queue. Raises InvalidImage."""
-    started = time.perf_counter()
-    contract = read_image(_decode(image), parts().settings.max_pixels)
-    decode_ms = round((time.perf_counter() - started) * 1e3, 3)
-    doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms}
-    return item_of(contract, doc, body.get("explain", False))
-
-
 def item_of(contract: ContractImage, doc: dict[str, Any], explain: bool = False) -> Item:
     """A picture that was read, ready for the queue with what comes with it."""
-    warnings = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
-    source = {"source": "photo"} if contract.is_photo else {}
-    return Item({**doc, "warnings": warnings, **source}, contract.pixels, photo=contract.is_photo, explain=explain)
+    doc["warnings"] = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
+    if contract.is_photo:
+        doc["source"] = "photo"
+    return Item(doc, contract.pixels, photo=contract.is_photo, explain=explain)
 
 
 def document(prediction: Prediction) -> dict[str, Any]:
@@ -210,8 +209,8 @@ def _png_uri(png: bytes) -> str:
     return "data:image/png;base64," + b64encode(png).decode()
 
 
-def _decode(text: str) -> bytes:
-    """Base64, or a data URI; line breaks are no error, as tools wrap lines."""
+def decode(text: str) -> bytes:
+    """Base64, or a data URI; line breaks are no error, as tools wrap lines. Raises InvalidImage."""
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):

@@ -16,8 +16,8 @@ from ml.garments import SIDE, ImageWarning, find_garment
 from ml.image_files import InvalidImage, Picture, Pixels, decode
 
 __all__ = [
-    "CLASS_NAMES", "PNG_HEAD", "ContractImage", "ImageWarning", "InvalidImage", "contract_image", "read_image",
-    "render_preview",
+    "CLASS_NAMES", "ContractImage", "ImageWarning", "InvalidImage", "contract_image", "read_image",
+    "read_plain_image", "render_preview",
 ]
 
 CLASS_NAMES = (
@@ -47,15 +47,21 @@ def read_image(data: bytes, max_pixels: int = 24_000_000) -> ContractImage:
     the file is empty, of another format, damaged, incomplete, or has more than `max_pixels` (seen in the header,
     before anything is decoded). The same bytes give the same pixels, in any thread.
     """
+    plain = read_plain_image(data)
+    if plain is not None:
+        return plain
+    picture = decode(data, max_pixels)
+    gray = _contract_gray(picture)
+    if gray is None:
+        found = find_garment(picture.pixels, picture.alpha)
+        return ContractImage(found.pixels.tobytes(), found.warnings, found.is_photo)
+    return contract_image(gray.tobytes())
+
+
+def read_plain_image(data: bytes) -> ContractImage | None:
+    """What takes 20 µs: a 28x28 gray PNG as nearly all have; nothing where `read_image` has to look closer."""
     pixels = _plain_png(data)
-    if pixels is None:
-        picture = decode(data, max_pixels)
-        gray = _contract_gray(picture)
-        if gray is None:
-            found = find_garment(picture.pixels, picture.alpha)
-            return ContractImage(found.pixels.tobytes(), found.warnings, found.is_photo)
-        pixels = gray.tobytes()
-    return contract_image(pixels)
+    return contract_image(pixels) if pixels is not None else None
 
 
 def contract_image(pixels: bytes) -> ContractImage:
@@ -89,8 +95,7 @@ _INVERTED = (ImageWarning(
 ),)
 _BLANK = (ImageWarning("blank", "Every pixel has the same brightness; there is nothing to classify."),)
 
-# How the file of a 28x28 picture of 8-bit gray begins.
-PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c\0\0\0\x1c\x08\0\0\0\0Wf\x80H"
 _PNG_TAIL = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -101,7 +106,7 @@ def _plain_png(data: bytes) -> bytes | None:
     as long as opening the file (11 and 21 µs). OpenCV's imdecode takes 7 µs, but it accepts some damaged files and
     prints about others on stderr, and checking for those first takes more than the difference.
     """
-    if not data.startswith(PNG_HEAD) or not data.endswith(_PNG_TAIL):
+    if not data.startswith(_PNG_HEAD) or not data.endswith(_PNG_TAIL):
         return None
     end = len(data) - 16
     if data[37:41] != b"IDAT" or int.from_bytes(data[33:37], "big") != end - 41:
@@ -125,5 +130,5 @@ def render_preview(pixels: bytes) -> bytes:
     data = rows.tobytes()
     chunk = _STORED + data + zlib.adler32(data).to_bytes(4, "big")
     return b"".join((
-        PNG_HEAD, (len(chunk) - 4).to_bytes(4, "big"), chunk, zlib.crc32(chunk).to_bytes(4, "big"), _PNG_TAIL,
+        _PNG_HEAD, (len(chunk) - 4).to_bytes(4, "big"), chunk, zlib.crc32(chunk).to_bytes(4, "big"), _PNG_TAIL,
     ))

@@ -120,7 +120,7 @@ class _Network:
         return tuple(Neighbor(int(index), int(label)) for index, label in zip(indexes[0], labels[0], strict=True))
 
     def _run(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
-        """Logits [n, 10] and, if wanted, features [n, d]; shared out among the threads where each gets whole batches."""
+        """Logits [n, 10] and, if wanted, features [n, d]; by several threads where each gets whole batches."""
         whole = self._lanes[0].largest
         share = whole * math.ceil(len(pixels) / (whole * len(self._lanes)))
         if len(pixels) <= share:
