@@ -96,7 +96,11 @@ class Application:
         if response.is_sequence:
             await _send_whole(response, environ["REQUEST_METHOD"], send)
         else:
-            await loop.run_in_executor(self._pool, _send_parts, response, environ, send, loop)
+            gone = loop.create_task(_gone(receive))
+            try:
+                await loop.run_in_executor(self._pool, _send_parts, response, environ, send, gone)
+            finally:
+                gone.cancel()
 
     def _dispatch(self, context: RequestContext) -> Response:
         with context:
@@ -180,8 +184,15 @@ async def _send_whole(response: Response, method: str, send: Send) -> None:
         response.close()
 
 
-def _send_parts(response: Response, environ: dict[str, Any], send: Send, loop: asyncio.AbstractEventLoop) -> None:
-    """Send a response while it is made. Where the client has gone, `send` fails, and so the making ends."""
+async def _gone(receive: Receive) -> None:
+    """Come back when the client has gone; a message to one who has gets lost without a word."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _send_parts(response: Response, environ: dict[str, Any], send: Send, gone: asyncio.Task[None]) -> None:
+    """Send a response while it is made, as long as the client is there."""
+    loop = gone.get_loop()
 
     def tell(message: MutableMapping[str, Any]) -> None:
         asyncio.run_coroutine_threadsafe(_told(send, message), loop).result()
@@ -189,6 +200,8 @@ def _send_parts(response: Response, environ: dict[str, Any], send: Send, loop: a
     try:
         tell(_start(response))
         for part in response.get_app_iter(environ):
+            if gone.done():
+                return
             tell({"type": "http.response.body", "body": part, "more_body": True})
         tell({"type": "http.response.body", "body": b""})
     finally:
