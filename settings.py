@@ -69,6 +69,9 @@ class Settings:
     max_memory_share: float = setting(0.8, "Share of Redis' maxmemory above which submissions are refused.", least=0.1)
     result_ttl: int = setting(3600, "How long predictions and batches are kept after they ended.", least=1)
 
+    reuse: int = setting(
+        0, "How long an answer is given again for the same pixels and the same version. 0: each is computed.", least=0
+    )
     batch_size: int = setting(64, "Images in one inference batch.", least=1)
     inference_threads: int = setting(
         0, "Threads of a prediction worker that share a large batch. 0: one for each core, at most 4.", least=0

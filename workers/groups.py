@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from workers.jobs import JobState
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import (
     EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Prediction, QueueFull, Slice, Taken,
-    UnknownModel, flags, group_of, prediction_of, states_of,
+    UnknownModel, answers_in, flags, group_of, prediction_of, states_of,
 )  # fmt: skip
 
 DONE_CHANNEL = "hemline:done"
@@ -56,9 +57,12 @@ def part_name(batch: str, number: int) -> str:
 class Groups:
     """The store. Any method may raise redis.RedisError when Redis cannot be reached."""
 
-    def __init__(self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float) -> None:
+    def __init__(
+        self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float, reuse: int = 0
+    ) -> None:
         self._redis = redis
         self.ttl = ttl
+        self._reuse = reuse
         self._lease = round(lease * 1000)
         self._limits = (max_queued, ttl, self._lease, slice_size)
         self._slice_size = slice_size
@@ -69,7 +73,7 @@ class Groups:
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
         """The store, as an operator set it."""
         return cls(redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
-                   lease=settings.lease)  # fmt: skip
+                   lease=settings.lease, reuse=settings.reuse)  # fmt: skip
 
     def submit(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None
@@ -88,12 +92,16 @@ class Groups:
         keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL, queue_key(queue)]
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [item.content for item in items]
+        digests = [sha256(content).digest() for content in contents] if self._reuse else []
         return keys, [group, model, *self._limits, slice_template(queue), channel, states_of(items),
-                      orjson.dumps(metadata), *docs, *contents]  # fmt: skip
+                      orjson.dumps(metadata), *docs, *contents, *digests]  # fmt: skip
 
     def as_accepted(self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None) -> Group:
         """A new group as it was stored."""
-        states = states_of(items)
+        letters = list(states_of(items))
+        for answer in accepted.answers:
+            letters[answer.place] = answer.state
+        states = "".join(letters)
         ended = None if "q" in states else accepted.created
         return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, self.ttl, metadata)
 
@@ -130,7 +138,9 @@ class Groups:
         batch = _batch_of(piece.group)
         keys = [key(piece.group), PENDING, BULK if batch else QUEUED, drained, *([key(batch)] if batch else [])]
         flat = [value for answer in answers for value in answer]
-        return int(self._finish(keys, [batch or piece.group, str(piece), piece.start, piece.stop, *flat]))
+        return int(self._finish(keys, [
+            batch or piece.group, str(piece), piece.start, piece.stop, self._reuse, *flat
+        ]))
 
     def overdue(self, limit: int) -> list[Slice]:
         """Slices whose lease, or whose time to wait for a worker, is over."""
@@ -226,8 +236,8 @@ class Groups:
 def accepted(group: str, model: str, answer: list[Any]) -> Accepted:
     """What the script SUBMIT answered. Raises UnknownModel, QueueFull."""
     match answer:
-        case [b"accepted", version, created, queued]:
-            return Accepted(group, version.decode(), created, queued)
+        case [b"accepted", version, created, queued, answers]:
+            return Accepted(group, version.decode(), created, queued, tuple(answers_in(answers)))
         case [b"unknown model"]:
             raise UnknownModel(model)
         case _:

@@ -202,6 +202,11 @@ class PredictionQueue:
                 flight.waiting[place] = submission
             else:
                 submission.settle()
+        for answer in found.answers:
+            self._answer(flight, answer)
+        flight.open -= len(found.answers)
+        if flight.open <= 0:
+            self._arrive(found.group)
         for announcement in flight.early:
             self._land(announcement)
 
@@ -219,9 +224,13 @@ class PredictionQueue:
             flight.open -= 1
             self._answer(flight, answer)
         if flight.open <= 0:
-            self._flights.pop(name, None)
-            self._overdue.pop(name, None)
-            self._depart()
+            self._arrive(name)
+
+    def _arrive(self, name: str) -> None:
+        """Nothing of a batch is under way any more."""
+        self._flights.pop(name, None)
+        self._overdue.pop(name, None)
+        self._depart()
 
     def _answer(self, flight: Flight, answer: Answer) -> None:
         submission = flight.waiting.pop(answer.place, None)

@@ -84,12 +84,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Durable now, pinned to `version`, with `queued` predictions waiting in all."""
+    """Durable now, pinned to `version`, with `queued` predictions waiting in all; and answers that were there."""
 
     group: str
     version: str
     created: int
     queued: int
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +263,10 @@ class Stored(NamedTuple):
         return Prediction(public, self.place, state, self.version, self.created, self.doc, self.pixels, *more)
 
 
-def answers_in(announcement: bytes, start: int) -> Iterator[Answer]:
-    """The answers that a script put into an announcement, from this offset on."""
-    while start < len(announcement):
-        place, state, length = _ANSWER.unpack_from(announcement, start)
+def answers_in(packed: bytes, start: int = 0) -> Iterator[Answer]:
+    """Answers as scripts pack them, from this offset on."""
+    while start < len(packed):
+        place, state, length = _ANSWER.unpack_from(packed, start)
         start += _ANSWER.size
-        yield Answer(place, state.decode(), announcement[start : start + length])
+        yield Answer(place, state.decode(), packed[start : start + length])
         start += length

@@ -520,3 +520,60 @@ def test_every_change_is_announced(groups: Groups, redis: Redis) -> None:
     subscription.close()
 
     assert heard == [answered, forgotten, canceled]
+
+
+@pytest.fixture
+def reusing(groups: Groups, redis: Redis) -> Groups:
+    """The same store, where answers are given again."""
+    return Groups(redis, max_queued=1000, ttl=3600, slice_size=4, lease=10, reuse=60)
+
+
+def test_the_same_pixels_on_the_same_version_are_answered_at_once(reusing: Groups, redis: Redis) -> None:
+    finish(reusing, submit(reusing, 2), best=7)
+    accepted = reusing.submit(ids.new_group("pred"), "production", [item(0), item(5), item(1)])
+    first, other, last = (reusing.prediction(accepted.group, place) for place in range(3))
+
+    assert states(reusing, accepted.group) == "sqs"
+    assert queued(redis) == 1
+    assert first and first.result and last and other and other.state is JobState.QUEUED
+    assert first.result.probabilities[7] == 1 and first.pixels == item(0).pixels
+    assert (first.result.batch_size, first.result.inference_ms) == (0, 0)
+    assert first.result.started == first.result.completed == first.completed == accepted.created
+    assert [(answer.place, answer.state) for answer in accepted.answers] == [(0, "s"), (2, "s")]
+    finish(reusing, accepted.group)
+    assert states(reusing, accepted.group) == "sss" and queued(redis) == 0
+
+
+def test_a_group_that_is_answered_at_once_has_ended(reusing: Groups, redis: Redis) -> None:
+    finish(reusing, submit(reusing, 2))
+    accepted = reusing.submit(ids.new_group("batch"), "production", [item(1), bad_item(), item(0)])
+    found = reusing.group(accepted.group)
+
+    assert found == reusing.as_accepted(accepted, [item(1), bad_item(), item(0)], None)
+    assert found and found.ended and found.states == "sfs"
+    assert 0 < redis.ttl(f"hemline:{accepted.group}") <= 3600
+
+
+def test_answers_are_not_given_again_for_another_version_another_way_or_for_ever(reusing: Groups, redis: Redis) -> None:
+    finish(reusing, submit(reusing))
+    explained = Item(item(0).doc, item(0).pixels, explain=True)
+
+    assert states(reusing, submit(reusing, model="v2")) == "q"
+    assert reusing.submit(ids.new_group("pred"), "production", [explained]).answers == ()
+    (known,) = redis.keys("hemline:answer:*")
+    assert 0 < redis.ttl(known) <= 60
+
+
+def test_what_fails_is_tried_again(reusing: Groups) -> None:
+    group = submit(reusing)
+    reusing.begin(Slice(group, 0, 1))
+    reusing.finish(Slice(group, 0, 1), [Answer(0, "f", failure())])
+
+    assert states(reusing, submit(reusing)) == "q"
+
+
+def test_without_reuse_every_picture_is_computed(groups: Groups, redis: Redis) -> None:
+    finish(groups, submit(groups))
+
+    assert states(groups, submit(groups)) == "q"
+    assert not redis.keys("hemline:answer:*")

@@ -309,3 +309,16 @@ def test_a_slice_that_is_sent_again_has_the_same_message(groups: Groups, redis: 
 
     assert redis.lrange("hemline:celery:batches", 0, -1) == first
     assert [str(slice_in(message)) for message in first] == [f"{group}:4:5", f"{group}:0:4"]
+
+
+def test_an_answer_that_is_given_again_comes_at_once(
+    groups: Groups, redis_server: RedisServer, redis: Redis, pool: Threads
+) -> None:
+    reusing = Groups(redis, max_queued=1000, ttl=3600, slice_size=4, lease=10, reuse=60)
+    finish(reusing, reusing.submit(ids.new_group("pred"), "production", [item()]).group, best=3)
+    queue = Queue(reusing, redis_server.url)
+    for _ in range(2):  # nothing is in flight after it
+        prediction = queue.answer("production", item())
+        assert prediction and prediction.result and prediction.result.probabilities[3] == 1
+        assert reusing.prediction(prediction.id[:-2].replace("_", ":"), 0) == prediction
+    queue.end()

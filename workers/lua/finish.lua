@@ -1,15 +1,16 @@
 -- Store answers, each only where its item is still open, and announce them once: by name to everybody, with the answers
 -- to the process that waits for them.
 -- KEYS: group, pending, queued, drained, the batch that the group is a part of, where it is one
--- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, then for each answer: place, final state, result
+-- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, how long answers are reused (s, 0 where they are not),
+--       then for each answer: place, final state, result
 -- Returns how many were stored.
-local states, labels, channel = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels', 'channel'))
+local states, labels, channel, version = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels', 'channel', 'version'))
 if not states then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 0
 end
 local batch = KEYS[5]
-local start, stop = tonumber(ARGV[3]), tonumber(ARGV[4])
+local start, stop, reuse = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local letters = {}
 for i = start + 1, stop do
   letters[i - start] = string.sub(states, i, i)
@@ -31,7 +32,7 @@ local function best_class(result)
 end
 
 local stored, record, answers, dropped = 0, {}, {ARGV[1] .. '\n'}, {}
-for a = 5, #ARGV, 3 do
+for a = 6, #ARGV, 3 do
   local i, final, result = tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2]
   local state = letters[i - start + 1]
   if state == 'q' or state == 'r' then
@@ -41,6 +42,10 @@ for a = 5, #ARGV, 3 do
     dropped[#dropped + 1] = 'p' .. i
     answers[#answers + 1] = struct.pack('<HcI', i, final, #result) .. result
     stored = stored + 1
+    local digest = reuse > 0 and final == 's' and redis.call('HGET', KEYS[1], 'h' .. i)
+    if digest then
+      redis.call('SET', 'hemline:answer:' .. version .. ':' .. digest, result, 'EX', reuse)
+    end
     count(state, -1)
     count(final, 1)
     local expected = labels and string.sub(labels, i + 1, i + 1) or '-'

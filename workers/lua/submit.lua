@@ -1,12 +1,15 @@
 -- Accept a group: pin its model version, store its records and ask for its slices in one step, or do nothing.
 -- KEYS: group, index, pending, queued, aliases, versions, full, queue
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
---       who waits, states, metadata, doc…, pixels…
---       (a doc and a pixel string for each state; an item that failed already has its error in place of pixels)
--- Returns {"accepted", version, created (us), queued now} | {"unknown model"} | {"full", queued now}
+--       who waits, states, metadata, doc…, pixels…, digest…
+--       (a doc and a pixel string for each state; an item that failed already has its error in place of pixels; digests
+--       only where answers to the same pixels are reused)
+-- Returns {"accepted", version, created (us), queued now, answers that were there} | {"unknown model"} |
+--         {"full", queued now}
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
 local count, before = #states, 10
+local reuses = #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
 local version = redis.call('HGET', KEYS[5], model) or model
@@ -17,7 +20,7 @@ local queued = tonumber(redis.call('GET', KEYS[4]) or '0')
 -- A client that tries again after a lost answer must not be stored twice.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local fields = redis.call('HMGET', KEYS[1], 'version', 'created')
-  return {'accepted', fields[1], tonumber(fields[2]), queued}
+  return {'accepted', fields[1], tonumber(fields[2]), queued, ''}
 end
 if queued + open > most or redis.call('EXISTS', KEYS[7]) == 1 then
   return {'full', queued}
@@ -25,15 +28,35 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local record = {'version', version, 'created', now, 'ttl', ttl, 'states', states, 'left', open, 'metadata', ARGV[before],
-  'channel', ARGV[8]}
-for i = 0, count - 1 do
-  local waiting = string.byte(states, i + 1) == 113 -- q
-  local at = #record
-  record[at + 1], record[at + 2] = 'd' .. i, ARGV[before + 1 + i]
-  record[at + 3], record[at + 4] = (waiting and 'p' or 'r') .. i, ARGV[before + 1 + count + i]
+local letters, answers, record = {}, {}, {}
+local function set(field, value)
+  record[#record + 1] = field
+  record[#record + 1] = value
 end
-redis.call('HSET', KEYS[1], unpack(record)) -- at most 4,110 values, of some 8,000 that Lua's stack takes
+for i = 0, count - 1 do
+  local state = string.sub(states, i + 1, i + 1)
+  set('d' .. i, ARGV[before + 1 + i])
+  set((state == 'q' and 'p' or 'r') .. i, ARGV[before + 1 + count + i])
+  if reuses and state == 'q' then
+    local digest = ARGV[before + 1 + 2 * count + i]
+    local known = redis.call('GET', 'hemline:answer:' .. version .. ':' .. digest)
+    if known then
+      -- Computed in no batch and no time, now.
+      local result = string.sub(known, 1, 45) .. struct.pack('<HfI8I8', 0, 0, now, now) .. string.sub(known, 68)
+      state, open = 's', open - 1
+      set('r' .. i, result)
+      answers[#answers + 1] = struct.pack('<HcI', i, 's', #result) .. result
+    else
+      set('h' .. i, digest)
+    end
+  end
+  letters[i + 1] = state
+end
+set('states', table.concat(letters))
+set('left', open)
+-- At most 6,200 values, of some 8,000 that Lua's stack takes.
+redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ttl, 'metadata', ARGV[before], 'channel', ARGV[8],
+  unpack(record))
 redis.call('ZADD', KEYS[2], 0, group)
 if open == 0 then
   redis.call('HSET', KEYS[1], 'ended', now)
@@ -42,4 +65,4 @@ else
   queued = redis.call('INCRBY', KEYS[4], open)
   ask(group, count, slice, message, KEYS[8], KEYS[3], math.floor(now / 1000) + due)
 end
-return {'accepted', version, now, queued}
+return {'accepted', version, now, queued, table.concat(answers)}
