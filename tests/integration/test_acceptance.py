@@ -38,7 +38,7 @@ def test_a_post_whose_record_cannot_be_read_again_is_still_a_202(
     client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch, path: str, body: Any, prefer: dict[str, str]
 ) -> None:
     with monkeypatch.context() as broken:
-        for kind, name in ((Groups, "prediction"), (Groups, "group"), (JobStore, "get"), (Backlog, "_measure")):
+        for kind, name in ((Groups, "prediction"), (Groups, "group"), (JobStore, "get"), (Backlog, "_count")):
             broken.setattr(kind, name, away)
         answer = client.post(path, json=body, headers=prefer)
 
