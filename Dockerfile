@@ -40,17 +40,13 @@ COPY ml ./ml
 COPY workers ./workers
 COPY api ./api
 COPY docs/guide ./docs/guide
-# The server and the application both read these, and have to agree.
 ENV HEMLINE_HOST=0.0.0.0 PORT=8000 HEMLINE_WEB_PROCESSES=1
 EXPOSE 8000
 # Only liveness: /health/ready also looks at Redis and the workers, and a new web process would mend neither.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request as http; \
 http.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/health/live', timeout=4)"]
-# The shell fills the settings in and is replaced by the server, so that signals arrive there.
-CMD ["sh", "-c", "exec granian --interface asgi --factory --host \"$HEMLINE_HOST\" --port \"$PORT\" \
---workers \"$HEMLINE_WEB_PROCESSES\" --backlog 4096 --backpressure 4096 \
---no-ws --log-level error --respawn-failed-workers api.asgi:app"]
+CMD ["python", "-m", "api.server"]
 
 FROM runtime AS worker
 COPY --from=worker-packages /opt/venv /opt/venv

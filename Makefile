@@ -47,8 +47,8 @@ console-test: $(VENV)/dev.done system-packages ## Use the console in a browser: 
 
 .PHONY: footprint
 footprint: ## Resident memory of each part of the running service
-	@ps -eo rss=,args= | awk '/[b]in\/granian|[b]in\/celery|[r]edis-server|[s]erve\.py/ { \
-	  part = /granian/ ? "web" : /training_worker/ ? "training worker" : /celery/ ? "prediction worker" : \
+	@ps -eo rss=,args= | awk '/[a]pi\.server|[b]in\/celery|[r]edis-server|[s]erve\.py/ { \
+	  part = /api\.server/ ? "web" : /training_worker/ ? "training worker" : /celery/ ? "prediction worker" : \
 	  /redis/ ? "redis" : "supervisor"; printf "%-18s %4d MB\n", part, $$1 / 1024 }'
 
 .PHONY: survival-test

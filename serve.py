@@ -128,13 +128,7 @@ def _programs(settings: Settings) -> Iterator[Program]:
             "training", [*celery, "workers.training_worker", "worker", "--queues", "training", *options],
             priority=20, count=settings.training_workers, patience=60,
         )  # fmt: skip
-    yield Program(
-        "web", [
-            str(_BIN / "granian"), "--interface", "asgi", "--factory", "--host", settings.host,
-            "--port", str(settings.port), "--workers", str(settings.web_processes), "--no-ws", "--log-level", "error",
-            "--backlog", "4096", "--backpressure", "4096", "--respawn-failed-workers", "api.asgi:app",
-        ], priority=30,
-    )  # fmt: skip
+    yield Program("web", [sys.executable, "-m", "api.server"], priority=30)
 
 
 def _redis(settings: Settings, home: Path) -> tuple[str, list[Program]]:

@@ -1,8 +1,8 @@
 """Every setting of every process, in one frozen object.
 
-Only the entry points (`serve.py`, `api/asgi.py`, `workers/__main__.py`, `ml/__main__.py`) call `Settings.from_env`;
-everything else is handed what it needs. Each setting is read from `HEMLINE_<NAME>`, except `port`, which is `PORT`, the
-name that hosting platforms use.
+Only the entry points (`serve.py`, `api/server.py`, `api/asgi.py`, `workers/__main__.py`, `ml/__main__.py`) call
+`Settings.from_env`; everything else is handed what it needs. Each setting is read from `HEMLINE_<NAME>`, except `port`,
+which is `PORT`, the name that hosting platforms use.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Settings:
 
     host: str = setting("127.0.0.1", "Address that the web process binds.")
     port: int = setting(8000, "Port that the web process binds; 0 takes a free one.", least=0, most=65535, env="PORT")
-    web_processes: int = setting(1, "Web processes.", least=1)
+    web_processes: int = setting(0, "Web processes. 0: one for each core, at most 4.", least=0)
     web_threads: int = setting(64, "Threads of a web process, for what takes longer than a small picture.", least=2)
     prediction_workers: int = setting(1, "Prediction workers that `make run` starts.", least=1)
     training_workers: int = setting(1, "Training workers that `make run` starts, where training is installed.", least=0)
@@ -74,7 +74,7 @@ class Settings:
     )
     batch_size: int = setting(64, "Images in one inference batch.", least=1)
     inference_threads: int = setting(
-        0, "Threads of a prediction worker that share a large batch. 0: one for each core, at most 4.", least=0
+        0, "Batches that a prediction worker computes at a time. 0: one for each core, at most 4.", least=0
     )
     linger: float = setting(0.02, "Longest time that a prediction waits for company.", least=0)
     lease: float = setting(10.0, "A batch whose worker has been silent for this long is given to another.", least=1)
@@ -92,9 +92,13 @@ class Settings:
         given = {f.name: _parse(f, text) for f in fields(cls) if (text := environ.get(variable(f), "").strip())}
         return cls(**given)
 
+    def processes(self) -> int:
+        """How many web processes there are."""
+        return self.web_processes or _few_cores()
+
     def threads(self) -> int:
-        """How many threads of a prediction worker share a large batch."""
-        return self.inference_threads or min(4, len(os.sched_getaffinity(0)))
+        """How many batches a prediction worker computes at a time."""
+        return self.inference_threads or _few_cores()
 
     def redis(self) -> str:
         """The URL of Redis. Raises InvalidSetting where there is none."""
@@ -105,6 +109,10 @@ class Settings:
     def artifacts(self) -> str:
         """The URL of the artifact store."""
         return self.artifacts_url or (self.home / "artifacts").absolute().as_uri()
+
+
+def _few_cores() -> int:
+    return min(4, len(os.sched_getaffinity(0)))
 
 
 def variable(f: Field[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Entry point of the web process: `granian --interface asgi --factory api.asgi:app`.
+"""The web process under its server (`api.server`): the ASGI application.
 
 Flask answers every request. What takes microseconds it does on the event loop itself; everything else has a thread.
 Where the answer is still to come (`responses.Later`) the event loop waits for it, so a request that is held costs no
@@ -32,9 +32,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # Bytes of a body that are not worth a thread that waits for them, and in which nothing takes long to understand.
 _SMALL = 64 * 1024
-# Seconds after which a thread lets go of the interpreter for another that wants it, a tenth of Python's: this is how
+# Seconds after which a thread lets go of the interpreter for another that wants it, a fifth of Python's: this is how
 # long the event loop may have to wait for a thread that reads a thousand pictures.
-_SWITCH_INTERVAL = 0.0005
+_SWITCH_INTERVAL = 0.001
 
 
 def app() -> Application:

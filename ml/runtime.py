@@ -6,10 +6,9 @@ prediction worker ever imports TensorFlow.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import LifoQueue
 from typing import Any, Final
 
 import numpy as np
@@ -26,8 +25,11 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Read = Callable[[str], bytes | None]  # the content of a version's file by its name; nothing where there is none
 
-# The time an image takes hardly falls beyond 8 (one: 77 µs, of 8: 71, of 64: 70), and larger ones take memory.
-_SIZES: Final = (8, 1)
+# The time an image takes hardly falls beyond 8 (one: 77 µs, of 8: 71, of 64: 70); fewer calls for a full batch make up
+# for the memory of 32.
+_SIZES: Final = (32, 8, 1)
+# Of photos there are few at a time: cutting one out takes far longer than classifying it.
+_PHOTO_SIZES: Final = (8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Predictions:
 
 
 class Classifier:
-    """One model version, ready to answer. Not for use by two threads at once.
+    """One model version, ready to answer. Of more threads than it was made for, some wait.
 
     Pictures that were cut out of photographs are answered by the version's network for photos, where it has one.
     """
@@ -48,10 +50,10 @@ class Classifier:
     def __init__(
         self, card: Mapping[str, Any], read: Read, batch_sizes: Sequence[int] = _SIZES, threads: int = 1
     ) -> None:
-        """Load what the card names, to be run by so many threads. Raises ValueError where the files are otherwise."""
+        """Load what the card names, for so many threads. Raises ValueError where the files are not what it says."""
         self._network = _Network(card, read, "novelty.npz", "neighbors.npz", batch_sizes, threads)
         photos = card.get("photos")
-        self._photos = photos and _Network(photos, read, "photos.npz", "photos.neighbors.npz", batch_sizes, threads)
+        self._photos = photos and _Network(photos, read, "photos.npz", "photos.neighbors.npz", _PHOTO_SIZES, threads)
 
     def classify(self, pixels: Pixels, photos: Mask | None = None) -> Predictions:
         """Answer for `pixels` [n, 784], n at least 1, as the data set stores them: 0 is background, 255 is bright.
@@ -85,8 +87,9 @@ class _Network:
         model = read(name := card["serving"]["artifact"])
         if model is None:
             raise ValueError(f"The version lacks {name}, which its card says is served.")
-        self._lanes = [_Lane(model, batch_sizes) for _ in range(threads)]
-        self._pool = ThreadPoolExecutor(threads, "inference")  # begins a thread when there is work for it
+        self._free: LifoQueue[_Lane] = LifoQueue()
+        for _ in range(threads):
+            self._free.put(_Lane(model, batch_sizes))
         self._calibration = card["calibration"]
         self._detector = novelty.load(card["novelty"]["score"], read(arrays))
         self._quantiles = np.asarray(card["novelty"]["quantiles"], np.float32)
@@ -120,21 +123,16 @@ class _Network:
         return tuple(Neighbor(int(index), int(label)) for index, label in zip(indexes[0], labels[0], strict=True))
 
     def _run(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
-        """Logits [n, 10] and, if wanted, features [n, d]; by several threads where each gets whole batches."""
-        whole = self._lanes[0].largest
-        share = whole * math.ceil(len(pixels) / (whole * len(self._lanes)))
-        if len(pixels) <= share:
-            return self._lanes[0](pixels, want_features)
-        shares = [pixels[start : start + share] for start in range(0, len(pixels), share)]
-        others = [
-            self._pool.submit(lane, part, want_features)
-            for lane, part in zip(self._lanes[1:], shares[1:], strict=False)
-        ]
-        return _joined([self._lanes[0](shares[0], want_features), *(other.result() for other in others)])
+        """Logits [n, 10] and, if wanted, features [n, d]."""
+        lane = self._free.get()
+        try:
+            return lane(pixels, want_features)
+        finally:
+            self._free.put(lane)
 
 
 class _Lane:
-    """What one thread runs a network with.
+    """What one thread at a time runs a network with.
 
     Changing an interpreter's batch size costs more than a small batch, so there is one for each of a few sizes, largest
     first, and a batch is cut into these.
@@ -142,7 +140,6 @@ class _Lane:
 
     def __init__(self, tflite: bytes, batch_sizes: Sequence[int]) -> None:
         self._runners = {size: _Runner(tflite, size) for size in sorted(batch_sizes, reverse=True)}
-        self.largest = max(batch_sizes)
 
     def __call__(self, pixels: Pixels, want_features: bool) -> tuple[Floats, Floats | None]:
         parts = []

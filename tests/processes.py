@@ -179,11 +179,8 @@ class Web(Process):
         port = free_port()
         self.http = Client(f"http://127.0.0.1:{port}")
         super().__init__(
-            [
-                str(BIN / "granian"), "--interface", "asgi", "--factory", "--host", "127.0.0.1", "--port", str(port),
-                "--workers", "1", "--no-ws", "--log-level", "error", "api.asgi:app",
-            ],
-            log, environ,
+            [sys.executable, "-m", "api.server"], log,
+            {"HEMLINE_WEB_PROCESSES": "1", **environ, "HEMLINE_HOST": "127.0.0.1", "PORT": str(port)},
         )  # fmt: skip
         self.await_(lambda: self.http.answers("/health/live"), "the web process answers")
 

@@ -9,7 +9,7 @@ import psutil
 
 from processes import Client, Process, eventually, free_port, redis_binary, tree
 
-PARTS = {"redis": "redis-server", "worker": "workers.prediction_worker", "web": "granian"}
+PARTS = {"redis": "redis-server", "worker": "workers.prediction_worker", "web": "api.server"}
 
 
 class Hemline(Process):

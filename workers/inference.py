@@ -6,6 +6,7 @@ Delivery is at least once. Storing is guarded record by record, so that a slice 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,7 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class Inference:
-    """Answers slices with the model versions that they are pinned to, of which it keeps the last few loaded."""
+    """Answers slices with the model versions that they are pinned to, of which it keeps the last few loaded.
+
+    For use by so many threads.
+    """
 
     def __init__(
         self, groups: Groups, registry: Registry, *, loaded_versions: int, max_attempts: int, threads: int = 1
@@ -38,6 +42,7 @@ class Inference:
         self._capacity = loaded_versions
         self._max_attempts = max_attempts
         self._loaded: OrderedDict[str, Classifier] = OrderedDict()
+        self._loading = threading.Lock()
 
     def run(self, piece: Slice) -> None:
         """Answer what is open of a slice; a picture that cannot be classified fails by itself."""
@@ -56,17 +61,18 @@ class Inference:
 
     def load(self, version: str) -> Classifier:
         """A version, ready to answer; the one that was not asked for the longest makes room."""
-        classifier = self._loaded.get(version)
-        if classifier is None:
-            started = time.perf_counter()
-            files = partial(self._registry.find, version)
-            classifier = Classifier(self._registry.card(version), files, threads=self._threads)
-            _log.info("loaded %s in %.0f ms", version, (time.perf_counter() - started) * 1e3)
-            self._loaded[version] = classifier
-            if len(self._loaded) > self._capacity:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(version)
-        return classifier
+        with self._loading:
+            classifier = self._loaded.get(version)
+            if classifier is None:
+                started = time.perf_counter()
+                files = partial(self._registry.find, version)
+                classifier = Classifier(self._registry.card(version), files, threads=self._threads)
+                _log.info("loaded %s in %.0f ms", version, (time.perf_counter() - started) * 1e3)
+                self._loaded[version] = classifier
+                if len(self._loaded) > self._capacity:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(version)
+            return classifier
 
     def _load_if_possible(self, version: str) -> None:
         """Raise OSError before an attempt is counted, when it is the store that is away."""

@@ -66,7 +66,7 @@ def build(settings: Settings) -> Celery:
     # Celery holds receivers weakly unless told otherwise.
     signals.worker_init.connect(prepare, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
-    inference.register(celery, Consumer(redis, [PREDICTIONS, BATCHES], activity.watching(work.run)))
+    inference.register(celery, Consumer(redis, (PREDICTIONS, BATCHES), activity.watching(work.run), settings.threads()))
     return celery
 
 

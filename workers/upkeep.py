@@ -39,18 +39,21 @@ class Activity:
     """When a worker last had a message, of any task: what tells an idle worker from one that hears nothing."""
 
     def __init__(self) -> None:
-        self._busy = False
+        self._lock = threading.Lock()
+        self._busy = 0
         self._last = time.monotonic()
 
     def watching(self, run: Callable[[Message], None]) -> Callable[[Message], None]:
         """The same function, which is seen to be at work."""
 
         def watched(message: Message) -> None:
-            self._busy = True
+            with self._lock:
+                self._busy += 1
             try:
                 run(message)
             finally:
-                self._busy = False
+                with self._lock:
+                    self._busy -= 1
                 self._last = time.monotonic()
 
         return watched

@@ -1,5 +1,7 @@
 """A worker that has one message helps itself to those behind it: queue by queue, and not beyond its time."""
 
+import threading
+
 import pytest
 from celery.worker import state
 from redis import Redis
@@ -78,3 +80,28 @@ def test_redis_being_away_leaves_it_to_celery(groups: Groups) -> None:
     Consumer(nowhere, [PREDICTIONS], ran.append)(Slice("pred:first", 0, 1))
 
     assert len(ran) == 1
+
+
+def test_several_threads_share_what_waits(groups: Groups, redis: Redis) -> None:
+    ran: list[Slice] = []
+    together = threading.Barrier(2, timeout=60)
+    waiting = [submit(groups) for _ in range(6)]
+
+    def run(piece: Slice) -> None:
+        ran.append(piece)
+        if len(ran) <= 2:
+            together.wait()  # which one thread alone would never pass
+
+    Consumer(redis, (PREDICTIONS, BATCHES), run, threads=2)(first := Slice("pred:first", 0, 1))
+    assert sorted(ran) == sorted([first, *names(waiting)])
+
+
+def test_what_fails_in_another_thread_is_raised(groups: Groups, redis: Redis) -> None:
+    submit(groups)
+
+    def run(piece: Slice) -> None:
+        if piece.group != "pred:first":
+            raise RuntimeError("it failed")
+
+    with pytest.raises(RuntimeError, match="it failed"):
+        Consumer(redis, (PREDICTIONS,), run, threads=2)(Slice("pred:first", 0, 1))

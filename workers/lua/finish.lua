@@ -1,5 +1,5 @@
--- Store answers, each only where its item is still open, and announce them once: by name to everybody, with the answers
--- to the process that waits for them.
+-- Store answers, each only where its item is still open, and announce them once: by name to everybody (a batch only when
+-- it has ended), with the answers to the process that waits for them.
 -- KEYS: group, pending, queued, drained, the batch that the group is a part of, where it is one
 -- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, how long answers are reused (s, 0 where they are not),
 --       then for each answer: place, final state, result
@@ -73,7 +73,9 @@ if stored > 0 then
     local time = redis.call('TIME')
     conclude(batch or KEYS[1], time[1] * 1000000 + time[2])
   end
-  redis.call('PUBLISH', 'hemline:done', ARGV[1])
+  if left == 0 or string.sub(ARGV[1], 1, 5) == 'pred:' then
+    redis.call('PUBLISH', 'hemline:done', ARGV[1])
+  end
   if channel and channel ~= '' then
     redis.call('PUBLISH', channel, table.concat(answers))
   end
