@@ -35,8 +35,10 @@ class Settings:
 
     home: Path = setting(Path(".hemline"), "Where the service keeps its state.")
     redis_url: str = setting(
-        "", "Redis of the service. Empty: `make run` starts one.", like=r"(redis|rediss|unix)://\S+"
-    )
+        "", "Redis of the service: redis://, rediss://, unix:// or sentinel://HOST,HOST/0?master=NAME. "
+        "Empty: `make run` starts one.",
+        like=r"(redis|rediss|unix)://\S+|sentinel://\S+\?\S*master=\S+",
+    )  # fmt: skip
     redis_memory: str = setting("2gb", "maxmemory of the Redis that `make run` starts.", like=r"[0-9]+([kmg]b?)?")
     redis_fsync: str = setting(
         "everysec", "When that Redis flushes to disk. `always` also survives a power cut, and is slower.",

@@ -32,7 +32,7 @@ def build(settings: Settings) -> Celery:
         load_official=training.official_data(settings.data_dir, settings.home / "datasets" / "fashion-mnist"),
     )  # fmt: skip
     tunings = TuningStore.from_settings(redis, settings)
-    tuning = trials.Tuning(tunings, redis, settings.redis(), celery, work.data)
+    tuning = trials.Tuning(tunings, redis, celery, work.data)
     activity = Activity()
     heartbeat = Heartbeat(redis, TRAINING, activity)
     groups = Groups.from_settings(redis, settings)
