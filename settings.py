@@ -84,6 +84,10 @@ class Settings:
     loaded_versions: int = setting(3, "Model versions that a prediction worker keeps loaded.", least=1)
     job_lease: float = setting(15.0, "A training job whose worker is silent for this long goes to another.", least=2)
     job_attempts: int = setting(4, "How often a training job may lose its worker without progress.", least=1)
+    training_idle: float = setting(
+        0.0, "A training worker that has had no work for this long ends, as a cluster's job should. 0: never.", least=0
+    )
+    alive_file: str = setting("", "File that a worker touches every second, for probes of its container. Empty: none.")
     max_waiting_jobs: int = setting(1000, "Training jobs that may wait; more are refused with 503.", least=1)
     checkpoint_seconds: float = setting(30.0, "Longest time between two checkpoints of a training job.", least=1)
     log_level: str = setting("INFO", "How much is logged.", like="DEBUG|INFO|WARNING|ERROR")
