@@ -215,3 +215,16 @@ iac-test: $(VENV)/dev.done ## Check the Terraform files, apply them to moto's AW
 	terraform -chdir=iac init -backend=false -input=false -lockfile=readonly -plugin-dir=$(PROVIDERS)
 	terraform -chdir=iac validate
 	TF_PLUGIN_DIR=$(PROVIDERS) $(BIN)/python -m pytest tests/iac/test_instance.py
+
+RENDERED := $(VENV)/kubernetes
+
+.PHONY: chart-test
+chart-test: $(VENV)/dev.done ## Render iac/kubernetes, and hold it against the schemas, checkov and what it promises
+	mkdir -p $(RENDERED)
+	for overlay in $(notdir $(wildcard iac/kubernetes/overlays/*)); do \
+	  kubectl kustomize iac/kubernetes/overlays/$$overlay > $(RENDERED)/$$overlay.yaml || exit 1; \
+	done
+	$(BIN)/uv run --quiet --no-project --isolated --with kubernetes-validate==1.37.0 \
+	  --with cloudcoil-models-keda==2.16.1.0 tests/iac/validate_kubernetes.py $(RENDERED)/*.yaml
+	$(UVX) checkov==3.3.30 checkov --config-file iac/kubernetes/.checkov.yaml --directory $(RENDERED)
+	$(BIN)/python -m pytest tests/iac/test_kubernetes.py
