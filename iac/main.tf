@@ -72,6 +72,11 @@ resource "aws_instance" "this" {
   ]
 
   lifecycle {
+    precondition {
+      condition     = var.domain == null || contains(local.web_cidrs, "0.0.0.0/0")
+      error_message = "With a domain, web_cidrs must be [\"0.0.0.0/0\"]: the issuer of its certificate calls from anywhere."
+    }
+
     # Jobs and records live on the root volume: a newer image or another start script must not replace it.
     ignore_changes = [ami, user_data]
   }

@@ -30,7 +30,7 @@ variable "ssh_cidr" {
 }
 
 variable "web_cidrs" {
-  description = "Addresses that may reach the service, as IPv4 CIDR blocks; null lets in those that may use ssh. A domain needs [\"0.0.0.0/0\"], as the certificate's issuer calls from anywhere."
+  description = "Addresses that may reach the service, as IPv4 CIDR blocks; null lets in those that may use ssh. With a domain, everybody must be let in: [\"0.0.0.0/0\"]."
   type        = list(string)
   default     = null
 

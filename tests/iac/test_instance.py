@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from processes import ROOT
 from terraform import NEWEST_OF_CANONICAL, Terraform
 
 OFFICE, CUSTOMERS = "203.0.113.7/32", ["203.0.113.0/24", "198.51.100.0/24"]
@@ -166,6 +168,13 @@ def test_the_instance_starts_the_compose_file_with_its_artifacts_in_the_bucket(m
     assert "docker compose up --build --detach --wait" in script
 
 
+def test_the_instance_gives_the_compose_file_what_it_cannot_do_without(made: Installation) -> None:
+    (environment,) = re.findall(r"cat > \.env\) <<END\n(.*?)\nEND\n", made.user_data(), re.DOTALL)
+    wanted = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text())
+
+    assert {line.partition("=")[0] for line in environment.splitlines()} >= set(wanted)
+
+
 def test_neither_the_state_nor_the_start_script_has_a_secret(made: Installation) -> None:
     state = (made.terraform.folder / "terraform.tfstate").read_text()
     private = (made.terraform.folder / "fashion_mnist_key").read_text().splitlines()[1]
@@ -187,14 +196,27 @@ def test_a_newer_image_or_start_script_does_not_replace_the_instance(made: Insta
     assert "No changes" in planned
 
 
-def test_who_may_use_the_service_is_who_may_use_ssh_unless_said_otherwise(
+def test_who_may_use_ssh_may_use_the_service_and_nobody_else_unless_they_are_named(made: Installation) -> None:
+    made.terraform.run("plan", "-refresh=false", "-out=plan", **ASKED)
+    changes = json.loads(made.terraform.run("show", "-json", "plan"))["resource_changes"]
+    rules = {
+        change["index"]: change["change"]["actions"]
+        for change in changes
+        if change["address"].startswith("aws_vpc_security_group_ingress_rule.web")
+    }
+
+    assert rules == {
+        **{f"{port} from {cidr}": ["delete"] for port in (80, 443) for cidr in CUSTOMERS},
+        **{f"{port} from {OFFICE}": ["create"] for port in (80, 443)},
+    }
+
+
+def test_what_is_stored_is_destroyed_only_when_that_is_said_too(
     new_terraform: Callable[[], Terraform], aws: Client
 ) -> None:
-    """Also: what is left is what was stored, until that is given up; then nothing is left."""
     terraform = new_terraform()
-    asked = ASKED | {"name": "other", "domain": "hemline.example.org"}
+    asked = ASKED | {"name": "other", "domain": "hemline.example.org", "web_cidrs": ["0.0.0.0/0"]}
     made = Installation(terraform, terraform.apply(**asked), aws)
-    assert made.rules(outwards=False) == {(port, port, OFFICE) for port in (22, 80, 443)}
     assert made.outputs["url"] == "https://hemline.example.org/"
     assert "\nhemline.example.org {\n" in made.user_data()
 
@@ -234,6 +256,7 @@ def test_who_may_use_the_service_is_who_may_use_ssh_unless_said_otherwise(
             "web_cidrs": (["everybody"], "Give IPv4 CIDR blocks"),
             "instance_type": ("c7gn.large", "Give an x86-64 type"),
         },
+        {"domain": ("hemline.example.org", "web_cidrs must be")},
         {"public_key_file": ("nobody.pub", "Make a key first: ssh-keygen -f nobody")},
     ],
 )

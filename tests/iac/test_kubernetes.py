@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
+from redis import AuthenticationError, Redis, RedisError
 
-from processes import ROOT, RedisServer
+from processes import ROOT, Process, RedisServer, free_port, redis_binary
 from settings import Settings, variable
 from workers.app import KEY_PREFIX, connect, make_celery
 from workers.queue import BATCHES, PREDICTIONS, TRAINING, queue_length, send_job
@@ -162,6 +168,49 @@ def test_the_web_ends_after_the_longest_request_that_it_may_hold(things: list[Th
     assert web["readinessProbe"]["httpGet"]["path"] == "/health/ready"
     assert web["livenessProbe"]["httpGet"]["path"] == web["startupProbe"]["httpGet"]["path"] == "/health/live"
     assert pause + Settings().max_wait < pod["terminationGracePeriodSeconds"]
+
+
+def test_a_probe_of_a_worker_fails_when_its_file_is_old_or_missing(things: list[Thing], tmp_path: Path) -> None:
+    file = tmp_path / "alive"
+    for name, _, container in containers(things):
+        if container["name"] in ("worker", "trainer"):
+            probes = [container[f"{kind}Probe"]["exec"]["command"] for kind in ("startup", "readiness", "liveness")]
+            assert probes[0] == probes[1] == probes[2], name
+            (path,) = [said["value"] for said in container["env"] if said["name"] == "HEMLINE_ALIVE_FILE"]
+            command = [word.replace(path, str(file)) for word in probes[0]]
+
+            file.unlink(missing_ok=True)
+            assert subprocess.run(command, capture_output=True).returncode != 0, name
+            file.touch()
+            assert subprocess.run(command).returncode == 0, name
+            os.utime(file, (time.time() - 60,) * 2)
+            assert subprocess.run(command).returncode != 0, name
+
+
+def test_the_redis_of_one_node_keeps_what_it_has_and_asks_for_the_password(tmp_path: Path) -> None:
+    (redis,) = [container for _, _, container in containers(rendered("small")) if container["name"] == "redis"]
+    *shell, script = redis["command"]
+    port = free_port()
+    script = script.replace("/data", str(tmp_path)).replace("redis-server -", f"{redis_binary()} - --port {port}")
+    server = Process([*shell, script], tmp_path / "log", {"PASSWORD": "0123abcd"})
+    client = connect(f"redis://:0123abcd@127.0.0.1:{port}")
+    try:
+        server.await_(partial(answers, client), "Redis answers")
+        with pytest.raises(AuthenticationError), connect(f"redis://127.0.0.1:{port}") as stranger:
+            stranger.ping()
+        wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+        assert {name: client.config_get(name)[name] for name in wanted} == wanted
+        assert server.popen.args[0] == "sh" and "redis-server" in psutil.Process(server.popen.pid).name()
+    finally:
+        client.close()
+        server.stop()
+
+
+def answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
 
 
 def test_nothing_is_allowed_on_the_network_but_what_is_named(things: list[Thing]) -> None:
