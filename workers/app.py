@@ -77,6 +77,8 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
         "health_check_interval": 15,
         "retry": AsyncRetry(ConstantBackoff(0.05), 1),
     }
+    if redis_url.startswith(sentinel.SCHEME):
+        return sentinel.SentinelUrl.parse(redis_url).connect_async(defaults | options)
     return AsyncRedis.from_url(redis_url, **(defaults | options))
 
 

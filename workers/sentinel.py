@@ -12,6 +12,9 @@ from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -49,11 +52,19 @@ class SentinelUrl:
 
     def connect(self, options: dict[str, Any]) -> Redis:
         """A pool of connections to whichever server is the master; each new one asks the Sentinels anew."""
-        watched: Any = Sentinel  # redis-py leaves it untyped
-        master: Redis = watched(self.sentinels, sentinel_kwargs=self._to_sentinels()).master_for(
+        master: Redis = self._master(Sentinel, Retry(NoBackoff(), 0), options)
+        return master
+
+    def connect_async(self, options: dict[str, Any]) -> AsyncRedis:
+        """The same for an event loop."""
+        master: AsyncRedis = self._master(AsyncSentinel, AsyncRetry(NoBackoff(), 0), options)
+        return master
+
+    def _master(self, sentinel: Any, retry: Retry | AsyncRetry, options: dict[str, Any]) -> Any:
+        watched = sentinel(self.sentinels, sentinel_kwargs=self._to_sentinels(retry))
+        return watched.master_for(
             self.master, username=self.username, password=self.password, db=self.database, **options
         )
-        return master
 
     def broker_url(self) -> str:
         """What Celery calls it: a URL for each Sentinel. All are complete, as it goes from one to the next."""
@@ -63,11 +74,11 @@ class SentinelUrl:
 
     def broker_options(self) -> dict[str, Any]:
         """What Celery takes besides the URL."""
-        return {"master_name": self.master, "sentinel_kwargs": self._to_sentinels()}
+        return {"master_name": self.master, "sentinel_kwargs": self._to_sentinels(Retry(NoBackoff(), 0))}
 
-    def _to_sentinels(self) -> dict[str, Any]:
+    def _to_sentinels(self, retry: Retry | AsyncRetry) -> dict[str, Any]:
         # One that is away is no reason to wait: the next is asked.
-        patience = {"socket_connect_timeout": 1, "socket_timeout": 2, "retry": Retry(NoBackoff(), 0)}
+        patience = {"socket_connect_timeout": 1, "socket_timeout": 2, "retry": retry}
         return patience | ({"password": self.sentinel_password} if self.sentinel_password else {})
 
 
