@@ -16,6 +16,9 @@ import pytest
 from processes import ROOT
 from terraform import NEWEST_OF_CANONICAL, Terraform
 
+# Every command of Terraform reads the whole provider, 700 MB, to compare its digest.
+pytestmark = pytest.mark.timeout(900)
+
 OFFICE, CUSTOMERS = "203.0.113.7/32", ["203.0.113.0/24", "198.51.100.0/24"]
 ASKED = {"repository_url": "https://example.org/team/hemline.git", "ssh_cidr": OFFICE}
 Client = Callable[[str], Any]
