@@ -22,3 +22,8 @@ output "artifacts_url" {
   description = "Where models, checkpoints and data sets are, as HEMLINE_ARTIFACTS_URL."
   value       = local.artifacts_url
 }
+
+output "deployment_role" {
+  description = "The role of the deploying workflow, where there is one."
+  value       = one(aws_iam_role.deployment[*].arn)
+}

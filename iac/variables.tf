@@ -135,3 +135,25 @@ variable "delete_artifacts" {
   type        = bool
   default     = false
 }
+
+variable "github_repository" {
+  description = "Repository whose workflow may deploy, as owner/name; null lets none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null ? true : can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "Give it as owner/name, like team/hemline."
+  }
+}
+
+variable "github_oidc_provider" {
+  description = "GitHub's identity provider in this account, as an ARN, where there is one: an account has it once. null makes it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_oidc_provider == null ? true : can(regex("^arn:aws:iam::[0-9]{12}:oidc-provider/token[.]actions[.]githubusercontent[.]com$", var.github_oidc_provider))
+    error_message = "Give an ARN like arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com."
+  }
+}

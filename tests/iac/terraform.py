@@ -61,4 +61,4 @@ class Terraform:
     def apply(self, **variables: Any) -> dict[str, str]:
         """Make or change everything; returns the outputs."""
         self.run("apply", "-auto-approve", **variables)
-        return {name: said["value"] for name, said in json.loads(self.run("output", "-json")).items()}
+        return {name: said["value"] for name, said in json.loads(self.run("output", "-json")).items() if said["value"]}

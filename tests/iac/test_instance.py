@@ -21,6 +21,9 @@ pytestmark = pytest.mark.timeout(900)
 
 OFFICE, CUSTOMERS = "203.0.113.7/32", ["203.0.113.0/24", "198.51.100.0/24"]
 ASKED = {"repository_url": "https://example.org/team/hemline.git", "ssh_cidr": OFFICE}
+PUBLIC = ASKED | {
+    "name": "public", "domain": "hemline.example.org", "web_cidrs": ["0.0.0.0/0"], "github_repository": "team/hemline"
+}  # fmt: skip
 Client = Callable[[str], Any]
 
 
@@ -61,6 +64,14 @@ def made(new_terraform: Callable[[], Terraform], aws: Client) -> Iterator[Instal
     terraform = new_terraform()
     yield Installation(terraform, terraform.apply(**ASKED, web_cidrs=CUSTOMERS), aws)
     terraform.run("destroy", "-auto-approve", **ASKED)
+
+
+@pytest.fixture(scope="module")
+def public(new_terraform: Callable[[], Terraform], aws: Client) -> Iterator[Installation]:
+    """Another one, with a domain, which a workflow deploys."""
+    terraform = new_terraform()
+    yield Installation(terraform, terraform.apply(**PUBLIC), aws)
+    terraform.run("destroy", "-auto-approve", **PUBLIC)
 
 
 def test_a_second_plan_has_nothing_to_do(made: Installation) -> None:
@@ -214,26 +225,34 @@ def test_who_may_use_ssh_may_use_the_service_and_nobody_else_unless_they_are_nam
     }
 
 
-def test_what_is_stored_is_destroyed_only_when_that_is_said_too(
-    new_terraform: Callable[[], Terraform], aws: Client
-) -> None:
-    terraform = new_terraform()
-    asked = ASKED | {"name": "other", "domain": "hemline.example.org", "web_cidrs": ["0.0.0.0/0"]}
-    made = Installation(terraform, terraform.apply(**asked), aws)
-    assert made.outputs["url"] == "https://hemline.example.org/"
-    assert "\nhemline.example.org {\n" in made.user_data()
+def test_a_domain_is_served_over_tls(public: Installation) -> None:
+    assert public.outputs["url"] == "https://hemline.example.org/"
+    assert "\nhemline.example.org {\n" in public.user_data()
 
-    aws("s3").delete_bucket_policy(Bucket=made.bucket)  # moto refuses all requests by it: it knows no conditions
-    for content in (b"one", b"two"):
-        aws("s3").put_object(Bucket=made.bucket, Key="hemline/models/v1/card.json", Body=content)
-    assert "BucketNotEmpty" in terraform.run("destroy", "-auto-approve", **asked, fails_with=1)
-    stored = aws("s3").get_object(Bucket=made.bucket, Key="hemline/models/v1/card.json")
-    assert stored["Body"].read() == b"two"
 
-    terraform.apply(**asked, delete_artifacts=True)
-    terraform.run("destroy", "-auto-approve", **asked)
-    assert terraform.run("state", "list") == ""
-    assert made.bucket not in {bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]}
+def test_only_an_approved_run_of_the_repository_may_deploy(public: Installation, made: Installation) -> None:
+    iam, name = public.aws("iam"), public.outputs["deployment_role"].rpartition("/")[2]
+    (trust,) = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trust["Principal"]["Federated"].endswith(":oidc-provider/token.actions.githubusercontent.com")
+    assert trust["Condition"] == {"StringEquals": {
+        "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+        "token.actions.githubusercontent.com:sub": "repo:team/hemline:environment:production",
+    }}  # fmt: skip
+    assert "deployment_role" not in made.outputs
+
+
+def test_who_deploys_may_send_commands_to_the_instance_and_nothing_else(public: Installation) -> None:
+    name = public.outputs["deployment_role"].rpartition("/")[2]
+    document = public.aws("iam").get_role_policy(RoleName=name, PolicyName="send-commands")["PolicyDocument"]
+    send, follow = document["Statement"]
+
+    assert send["Action"] == "ssm:SendCommand"
+    assert {place.rpartition(":")[2] for place in send["Resource"]} == {
+        f"instance/{public.outputs['instance_id']}", "document/AWS-RunShellScript"
+    }  # fmt: skip
+    assert follow["Action"] == "ssm:GetCommandInvocation"
 
 
 @pytest.mark.parametrize(
@@ -251,6 +270,8 @@ def test_what_is_stored_is_destroyed_only_when_that_is_said_too(
             "ami": ("ubuntu", "id of an image"),
             "volume_size": (8, "need 20 GiB"),
             "redis_memory": ("lots", "like 512mb or 2gb"),
+            "github_repository": ("https://github.com/team/hemline", "as owner/name"),
+            "github_oidc_provider": ("github", "Give an ARN"),
             "public_key_file": ("fashion_mnist_key", "must not get into the state"),
         },
         {
@@ -271,3 +292,19 @@ def test_a_variable_that_would_go_wrong_is_refused_with_what_to_do(
 
     words = " ".join(said.replace("│", " ").split())
     assert [name for name, (_, message) in wrong.items() if message not in words] == []
+
+
+def test_what_is_stored_is_destroyed_only_when_that_is_said_too(public: Installation) -> None:
+    """The last test of this installation: it leaves nothing."""
+    s3, terraform = public.aws("s3"), public.terraform
+    s3.delete_bucket_policy(Bucket=public.bucket)  # moto refuses all requests by it: it knows no conditions
+    for content in (b"one", b"two"):
+        s3.put_object(Bucket=public.bucket, Key="hemline/models/v1/card.json", Body=content)
+
+    assert "BucketNotEmpty" in terraform.run("destroy", "-auto-approve", **PUBLIC, fails_with=1)
+    assert s3.get_object(Bucket=public.bucket, Key="hemline/models/v1/card.json")["Body"].read() == b"two"
+
+    terraform.apply(**PUBLIC, delete_artifacts=True)
+    terraform.run("destroy", "-auto-approve", **PUBLIC)
+    assert terraform.run("state", "list") == ""
+    assert public.bucket not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
