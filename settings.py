@@ -35,8 +35,10 @@ class Settings:
 
     home: Path = setting(Path(".hemline"), "Where the service keeps its state.")
     redis_url: str = setting(
-        "", "Redis of the service. Empty: `make run` starts one.", like=r"(redis|rediss|unix)://\S+"
-    )
+        "", "Redis of the service: redis://, rediss://, unix:// or sentinel://HOST,HOST/0?master=NAME. "
+        "Empty: `make run` starts one.",
+        like=r"(redis|rediss|unix)://\S+|sentinel://\S+\?\S*master=\S+",
+    )  # fmt: skip
     redis_memory: str = setting("2gb", "maxmemory of the Redis that `make run` starts.", like=r"[0-9]+([kmg]b?)?")
     redis_fsync: str = setting(
         "everysec", "When that Redis flushes to disk. `always` also survives a power cut, and is slower.",
@@ -82,6 +84,10 @@ class Settings:
     loaded_versions: int = setting(3, "Model versions that a prediction worker keeps loaded.", least=1)
     job_lease: float = setting(15.0, "A training job whose worker is silent for this long goes to another.", least=2)
     job_attempts: int = setting(4, "How often a training job may lose its worker without progress.", least=1)
+    training_idle: float = setting(
+        0.0, "A training worker that has had no work for this long ends, as a cluster's job should. 0: never.", least=0
+    )
+    alive_file: str = setting("", "File that a worker touches every second, for probes of its container. Empty: none.")
     max_waiting_jobs: int = setting(1000, "Training jobs that may wait; more are refused with 503.", least=1)
     checkpoint_seconds: float = setting(30.0, "Longest time between two checkpoints of a training job.", least=1)
     log_level: str = setting("INFO", "How much is logged.", like="DEBUG|INFO|WARNING|ERROR")

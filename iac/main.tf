@@ -1,5 +1,11 @@
 # One instance in the default network, which builds the images itself and serves them with Docker Compose.
 
+locals {
+  public_key_file = startswith(var.public_key_file, "/") ? var.public_key_file : "${path.module}/${var.public_key_file}"
+  web_cidrs       = var.web_cidrs == null ? [var.ssh_cidr] : var.web_cidrs
+  ubuntu          = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*"
+}
+
 data "aws_ami" "ubuntu" {
   count = var.ami == null ? 1 : 0
 
@@ -8,75 +14,70 @@ data "aws_ami" "ubuntu" {
 
   filter {
     name   = "name"
-    values = ["ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*"]
+    values = [local.ubuntu]
   }
 }
 
 resource "aws_key_pair" "this" {
   key_name   = var.name
-  public_key = file(startswith(var.public_key_file, "/") ? var.public_key_file : "${path.module}/${var.public_key_file}")
-}
+  public_key = file(local.public_key_file)
 
-resource "aws_security_group" "this" {
-  name        = var.name
-  description = "Hemline: ssh from one network, the service, and everything outwards"
-
-  ingress {
-    description = "ssh"
-    from_port   = 22
-    to_port     = 22
-    protocol    = "tcp"
-    cidr_blocks = [var.ssh_cidr]
+  lifecycle {
+    precondition {
+      condition     = fileexists(local.public_key_file)
+      error_message = "There is no ${var.public_key_file}. Make a key first: ssh-keygen -f ${trimsuffix(var.public_key_file, ".pub")}"
+    }
   }
-
-  ingress {
-    description = "The service"
-    from_port   = var.web_port
-    to_port     = var.web_port
-    protocol    = "tcp"
-    cidr_blocks = var.web_cidrs
-  }
-
-  egress {
-    description = "Packages, images, the repository and the data set"
-    from_port   = 0
-    to_port     = 0
-    protocol    = "-1"
-    cidr_blocks = ["0.0.0.0/0"]
-  }
-
-  tags = { Name = var.name }
 }
 
 resource "aws_instance" "this" {
-  ami                         = var.ami == null ? data.aws_ami.ubuntu[0].id : var.ami
-  instance_type               = var.instance_type
-  key_name                    = aws_key_pair.this.key_name
-  vpc_security_group_ids      = [aws_security_group.this.id]
-  associate_public_ip_address = true
+  # checkov:skip=CKV_AWS_126:Detailed monitoring costs money and says nothing that the service's own metrics do not.
+  ami                    = var.ami == null ? data.aws_ami.ubuntu[0].id : var.ami
+  instance_type          = var.instance_type
+  key_name               = aws_key_pair.this.key_name
+  iam_instance_profile   = aws_iam_instance_profile.this.name
+  vpc_security_group_ids = [aws_security_group.this.id]
+  ebs_optimized          = true
 
+  # Holds no secret: the state and the metadata service show it to whoever may read them.
   user_data = templatefile("${path.module}/user_data.sh.tftpl", {
     repository_url = var.repository_url
     repository_ref = var.repository_ref
-    web_port       = var.web_port
+    site           = var.domain == null ? ":80" : var.domain
     redis_memory   = var.redis_memory
+    address        = aws_eip.this.public_ip
+    artifacts_url  = local.artifacts_url
+    region         = var.region
   })
 
   metadata_options {
-    http_tokens                 = "required" # IMDSv2
-    http_put_response_hop_limit = 1          # out of reach of the containers
+    http_endpoint = "enabled"
+    http_tokens   = "required" # IMDSv2
+    # The containers are one hop behind the instance, and take the credentials of its role from there.
+    http_put_response_hop_limit = 2
   }
 
   root_block_device {
     volume_type = "gp3"
     volume_size = var.volume_size
     encrypted   = true
+    tags        = { Name = var.name }
   }
 
   tags = { Name = var.name }
 
+  # On its first start it fetches packages and stores the models that ship.
+  depends_on = [
+    aws_iam_role_policy.artifacts, aws_s3_bucket_policy.artifacts, aws_vpc_security_group_egress_rule.downloads,
+  ]
+
   lifecycle {
-    # Jobs and models live on the root volume: a newer image or another start script must not replace it.
+    precondition {
+      condition     = var.domain == null || contains(local.web_cidrs, "0.0.0.0/0")
+      error_message = "With a domain, web_cidrs must be [\"0.0.0.0/0\"]: the issuer of its certificate calls from anywhere."
+    }
+
+    # Jobs and records live on the root volume: a newer image or another start script must not replace it.
     ignore_changes = [ami, user_data]
   }
 }

@@ -30,24 +30,24 @@ variable "ssh_cidr" {
 }
 
 variable "web_cidrs" {
-  description = "Addresses that may reach the service, as IPv4 CIDR blocks. It has no login yet."
+  description = "Addresses that may reach the service, as IPv4 CIDR blocks; null lets in those that may use ssh. With a domain, everybody must be let in: [\"0.0.0.0/0\"]."
   type        = list(string)
-  default     = ["0.0.0.0/0"]
+  default     = null
 
   validation {
-    condition     = length(var.web_cidrs) > 0 && alltrue([for block in var.web_cidrs : can(cidrnetmask(block))])
+    condition     = var.web_cidrs == null ? true : length(var.web_cidrs) > 0 && alltrue([for block in var.web_cidrs : can(cidrnetmask(block))])
     error_message = "Give IPv4 CIDR blocks, like [\"203.0.113.0/24\"]."
   }
 }
 
-variable "web_port" {
-  description = "Port of the service."
-  type        = number
-  default     = 80
+variable "domain" {
+  description = "Name by which the service is reached, over TLS; its DNS record must point to the output `address`. null serves plain HTTP."
+  type        = string
+  default     = null
 
   validation {
-    condition     = contains([80, 8000], var.web_port)
-    error_message = "The service is published on port 80 or on port 8000."
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "Give a domain name in lower case, like hemline.example.org, without https://."
   }
 }
 
@@ -55,34 +55,55 @@ variable "region" {
   description = "AWS region."
   type        = string
   default     = "eu-central-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "Give the name of a region, like eu-central-1."
+  }
 }
 
 variable "name" {
   description = "Name of everything that is made, so that two installations fit into one account."
   type        = string
   default     = "hemline"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,22}[a-z0-9]$", var.name))
+    error_message = "Give 2 to 24 small letters, digits and hyphens, a letter first: it begins the name of a bucket."
+  }
 }
 
 variable "instance_type" {
   description = "An x86-64 type. 4 GiB serve and train; 2 GiB (t3.small) serve."
   type        = string
   default     = "t3.medium"
+
+  validation {
+    # The second part of a Graviton type has a g behind its generation, like m7g or c6gn.
+    condition     = can(regex("^[a-z0-9-]+\\.[a-z0-9-]+$", var.instance_type)) && !can(regex("^(a1|[a-z]+[0-9]+g[a-z]*)\\.", var.instance_type))
+    error_message = "Give an x86-64 type, like t3.medium."
+  }
 }
 
 variable "ami" {
   description = "Image of the instance, an Ubuntu 24.04 for x86-64; null takes Canonical's newest."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.ami == null ? true : can(regex("^ami-[0-9a-f]{8,17}$", var.ami))
+    error_message = "Give the id of an image, like ami-0123456789abcdef0."
+  }
 }
 
 variable "volume_size" {
-  description = "Root volume in GiB: images, Redis' file and model versions."
+  description = "Root volume in GiB: images and Redis' file."
   type        = number
   default     = 30
 
   validation {
-    condition     = var.volume_size >= 20
-    error_message = "The images alone need 20 GiB while they are built."
+    condition     = var.volume_size >= 20 && var.volume_size <= 16384
+    error_message = "The images alone need 20 GiB while they are built; a gp3 volume has at most 16384."
   }
 }
 
@@ -101,4 +122,38 @@ variable "public_key_file" {
   description = "Public half of the key that opens ssh."
   type        = string
   default     = "fashion_mnist_key.pub"
+
+  validation {
+    # Terraform's state keeps what this names.
+    condition     = endswith(var.public_key_file, ".pub")
+    error_message = "Name the public half, which ends with .pub: the private one must not get into the state."
+  }
+}
+
+variable "delete_artifacts" {
+  description = "Whether `terraform destroy` deletes the models, checkpoints and data sets too, all their versions; if not, it stops at a bucket that holds any."
+  type        = bool
+  default     = false
+}
+
+variable "github_repository" {
+  description = "Repository whose workflow may deploy, as owner/name; null lets none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null ? true : can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "Give it as owner/name, like team/hemline."
+  }
+}
+
+variable "github_oidc_provider" {
+  description = "GitHub's identity provider in this account, as an ARN, where there is one: an account has it once. null makes it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_oidc_provider == null ? true : can(regex("^arn:aws:iam::[0-9]{12}:oidc-provider/token[.]actions[.]githubusercontent[.]com$", var.github_oidc_provider))
+    error_message = "Give an ARN like arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com."
+  }
 }

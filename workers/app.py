@@ -13,6 +13,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from workers import sentinel
+
 # Who has taken a message and is silent for this long loses it to another (seconds). Predictions are acknowledged
 # late, so it must be longer than any batch takes; training acknowledges at once and holds a lease instead.
 VISIBILITY_TIMEOUT = 30
@@ -23,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 def make_celery(redis_url: str) -> Celery:
     """A Celery application without tasks: enough to send, and what a worker adds its tasks to."""
-    app = Celery("hemline", broker=_broker_url(redis_url))
+    broker, options = _broker(redis_url)
+    app = Celery("hemline", broker=broker)
     app.conf.update(
         task_ignore_result=True,  # our own records are the truth
         task_acks_late=True,
@@ -47,6 +50,7 @@ def make_celery(redis_url: str) -> Celery:
             "socket_timeout": 10,
             "health_check_interval": 5,
             "global_keyprefix": KEY_PREFIX,
+            **options,
         },
     )
     return app
@@ -60,6 +64,8 @@ def connect(redis_url: str, **options: Any) -> Redis:
         "health_check_interval": 15,
         "retry": Retry(ConstantBackoff(0.05), 1),
     }
+    if redis_url.startswith(sentinel.SCHEME):
+        return sentinel.SentinelUrl.parse(redis_url).connect(defaults | options)
     return Redis.from_url(redis_url, **(defaults | options))
 
 
@@ -71,6 +77,8 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
         "health_check_interval": 15,
         "retry": AsyncRetry(ConstantBackoff(0.05), 1),
     }
+    if redis_url.startswith(sentinel.SCHEME):
+        return sentinel.SentinelUrl.parse(redis_url).connect_async(defaults | options)
     return AsyncRedis.from_url(redis_url, **(defaults | options))
 
 
@@ -93,5 +101,9 @@ def wait_for_redis(redis: Redis) -> None:
             time.sleep(0.3)
 
 
-def _broker_url(redis_url: str) -> str:
-    return redis_url.replace("unix://", "redis+socket://", 1) if redis_url.startswith("unix://") else redis_url
+def _broker(redis_url: str) -> tuple[str, dict[str, Any]]:
+    """A URL as Celery writes it, and the options of its transport that go with it."""
+    if redis_url.startswith(sentinel.SCHEME):
+        url = sentinel.SentinelUrl.parse(redis_url)
+        return url.broker_url(), url.broker_options()
+    return redis_url.replace("unix://", "redis+socket://", 1) if redis_url.startswith("unix://") else redis_url, {}

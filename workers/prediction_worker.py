@@ -46,7 +46,7 @@ def build(settings: Settings) -> Celery:
         if not redis.exists(VERSIONS):  # Redis came back without its data
             install()
 
-    upkeep = Upkeep(heartbeat.beat, sweep.run, reinstall)
+    upkeep = Upkeep(heartbeat.beat, sweep.run, reinstall, alive_file=settings.alive_file)
 
     def prepare(**_: Any) -> None:
         try:

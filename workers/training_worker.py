@@ -17,7 +17,7 @@ from workers.groups import Groups
 from workers.jobs import JobStore
 from workers.queue import TRAINING, send_job, send_tuning
 from workers.tuning import TuningStore
-from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, seldom
+from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, end_when_idle, seldom
 
 
 def build(settings: Settings) -> Celery:
@@ -32,13 +32,16 @@ def build(settings: Settings) -> Celery:
         load_official=training.official_data(settings.data_dir, settings.home / "datasets" / "fashion-mnist"),
     )  # fmt: skip
     tunings = TuningStore.from_settings(redis, settings)
-    tuning = trials.Tuning(tunings, redis, settings.redis(), celery, work.data)
+    tuning = trials.Tuning(tunings, redis, celery, work.data)
     activity = Activity()
     heartbeat = Heartbeat(redis, TRAINING, activity)
     groups = Groups.from_settings(redis, settings)
     stores = (jobs, send_job), (tunings, send_tuning)
     sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
-    upkeep = Upkeep(heartbeat.beat, sweep.run, seldom(work.forget_checkpoints))
+    upkeep = Upkeep(
+        heartbeat.beat, sweep.run, seldom(work.forget_checkpoints), end_when_idle(activity, settings.training_idle),
+        alive_file=settings.alive_file,
+    )  # fmt: skip
 
     def prepare(**_: Any) -> None:
         wait_for_redis(redis)

@@ -60,13 +60,10 @@ class _End:
 class Tuning:
     """Runs trials, one at a time."""
 
-    def __init__(
-        self, tunings: TuningStore, redis: Redis, redis_url: str, celery: Celery, load: Callable[[str], Split]
-    ) -> None:
+    def __init__(self, tunings: TuningStore, redis: Redis, celery: Celery, load: Callable[[str], Split]) -> None:
         self._tunings = tunings
         self._trials = tunings.trials
         self._redis = redis
-        self._redis_url = redis_url
         self._celery = celery
         self._load = load
         self._study: optuna.Study | None = None
@@ -150,7 +147,8 @@ class Tuning:
         if self._study is None or self._study.study_name != job.id:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                journal = JournalRedisBackend(self._redis_url, prefix=journal_prefix(job.id))
+                journal = JournalRedisBackend("redis://", prefix=journal_prefix(job.id))
+            journal._redis = self._redis  # it would make its own from the URL, and knows no Sentinel
             self._study = optuna.create_study(
                 study_name=job.id, storage=optuna.storages.JournalStorage(journal), direction="maximize",
                 load_if_exists=True,

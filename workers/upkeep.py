@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from celery import Celery
@@ -94,6 +96,20 @@ class Heartbeat:
 
     def end(self) -> None:
         self._redis.zrem(_heartbeats(self._queue), self._name)
+
+
+def end_when_idle(activity: Activity, seconds: float) -> Callable[[], None]:
+    """A chore that ends this worker, in order and once, when it has had no message for so long; 0: never."""
+    ending = False
+
+    def look() -> None:
+        nonlocal ending
+        if seconds and not ending and activity.idle_for() >= seconds:
+            ending = True
+            _log.info("no work for %g s: ending", seconds)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return look
 
 
 class Jobs(Protocol):
@@ -188,11 +204,15 @@ def seldom(chore: Callable[[], None], seconds: float = 60.0) -> Callable[[], Non
 
 
 class Upkeep(threading.Thread):
-    """Runs chores once a second until it is stopped; Redis being away is no reason to end."""
+    """Runs chores once a second until it is stopped; Redis being away is no reason to end.
 
-    def __init__(self, *chores: Callable[[], None]) -> None:
+    `alive_file` is touched each time, whatever becomes of the chores: a probe that looked at Redis would have all
+    workers started anew while it is away.
+    """
+
+    def __init__(self, *chores: Callable[[], None], alive_file: str = "") -> None:
         super().__init__(name="upkeep", daemon=True)
-        self._chores = chores
+        self._chores = (*([Path(alive_file).touch] if alive_file else []), *chores)
         self._stopped = threading.Event()
 
     def run(self) -> None:

@@ -17,6 +17,7 @@ from ml import datasets
 from ml.artifacts import FileArtifacts
 from ml.datasets import Dataset
 from processes import BIN, ROOT, Client, Process, RedisServer, Web, assert_problem, eventually, worker
+from workers import queue, upkeep
 from workers.datasets import DatasetStore
 
 SAMPLE = Path(__file__).parents[1] / "data" / "fashion-mnist-sample"
@@ -35,12 +36,12 @@ class Site:
     stack: ExitStack
     workers: list[Process] = field(default_factory=list)
 
-    def start_worker(self) -> Process:
+    def start_worker(self, **settings: str) -> Process:
         command = [
             str(BIN / "celery"), "--quiet", "--app", "workers.training_worker", "worker", "--queues", "training",
             "--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat",
         ]  # fmt: skip
-        started = Process(command, self.folder / f"training-{len(self.workers)}.log", self.environ)
+        started = Process(command, self.folder / f"training-{len(self.workers)}.log", self.environ | settings)
         self.workers.append(started)
         self.stack.callback(started.stop, signal.SIGKILL)
         return started
@@ -204,6 +205,17 @@ def test_a_worker_that_is_told_to_end_hands_its_job_back(site: Site, unbroken: d
     ended = site.final(job)
     assert ended["status"] == "succeeded", ended
     assert_like(ended, unbroken)
+
+
+def test_a_worker_of_a_cluster_ends_by_itself_when_its_work_is_done(site: Site) -> None:
+    alive = site.folder / "alive"
+    process = site.start_worker(HEMLINE_TRAINING_IDLE="6", HEMLINE_ALIVE_FILE=str(alive))
+    job = site.submit(epochs=1)
+
+    assert process.popen.wait(120) == 0, process.output()
+    assert site.job(job)["status"] == "succeeded"
+    assert alive.exists()
+    assert upkeep.alive(site.redis.client, queue.TRAINING) == 0
 
 
 def test_a_worker_that_was_paused_too_long_publishes_nothing(site: Site) -> None:

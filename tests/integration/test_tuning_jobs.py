@@ -230,10 +230,10 @@ def celery(redis_server: RedisServer) -> Celery:
 
 
 @pytest.fixture
-def tuning(redis: Redis, redis_server: RedisServer, celery: Celery) -> Tuning:
+def tuning(redis: Redis, celery: Celery) -> Tuning:
     """The task, in this process, whose trials train nothing."""
     data = SimpleNamespace(training=None, validation=None)
-    return Tuning(store(redis, lease=0.2), redis, redis_server.url, celery, lambda _: data)  # type: ignore[arg-type]
+    return Tuning(store(redis, lease=0.2), redis, celery, lambda _: data)  # type: ignore[arg-type]
 
 
 def epochs(*accuracies: float) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import orjson
 import pytest
@@ -12,7 +13,7 @@ from processes import RedisServer, eventually
 from settings import Settings
 from test_groups import finish, states, submit
 from workers import upkeep
-from workers.app import make_celery
+from workers.app import connect, make_celery
 from workers.groups import Groups
 from workers.records import Slice
 from workers.jobs import JobStore
@@ -197,6 +198,16 @@ def test_a_chore_that_fails_does_not_end_the_others(monkeypatch: pytest.MonkeyPa
     chores = Upkeep(fail, lambda: rounds.append(1))
     chores.start()
     eventually(lambda: len(rounds) > 2, "chores go on")
+    chores.stop()
+    chores.join()
+
+
+def test_a_probe_sees_that_upkeep_lives_also_while_redis_is_away(tmp_path: Path) -> None:
+    file = tmp_path / "alive"
+    chores = Upkeep(connect("redis://127.0.0.1:1").ping, alive_file=str(file))
+    chores.start()
+    first = eventually(lambda: file.exists() and file.stat().st_mtime_ns, "the file is there")
+    eventually(lambda: file.stat().st_mtime_ns > first, "it is touched again")
     chores.stop()
     chores.join()
 
