@@ -32,13 +32,15 @@ NOT_HERE = {
     "docker": "the Docker daemon",
     "aws": "an AWS account, and Terraform",
     "packages": "a package index; the SDK is taken from its folder",
+    "collector": "somebody who collects traces",
     "machines": "several machines, their Redis and their bucket",
     "ourselves": "it is what runs this test",
 }
 # All that is not run, so that nobody stops running a block without saying so here.
 NOT_RUN = {
     "README.md": {"ourselves": 1}, "docs/guide/back-up.md": {"aws": 1}, "docs/guide/deploy.md": {"docker": 4, "aws": 1},
-    "docs/guide/programs.md": {"packages": 1}, "docs/guide/scale-out.md": {"machines": 5},
+    "docs/guide/observe.md": {"collector": 1}, "docs/guide/programs.md": {"packages": 1},
+    "docs/guide/scale-out.md": {"machines": 5},
 }  # fmt: skip
 PAGES = [name for name in names() if blocks(name)]
 _STRICT = 'curl() { command curl --fail-with-body "$@"; }'  # an answer that is an error ends the page
