@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
-LOCKS := $(PARTS) tracking
+LOCKS := $(PARTS) tracking telemetry
 PACKAGES := chromium chromium-driver nodejs npm redis-server
 # Installs Debian packages where that is allowed, and says so where it is not.
 apt = if [ -n "$(SUDO)" ] && type apt-get >/dev/null 2>&1; then \
@@ -50,6 +50,24 @@ footprint: ## Resident memory of each part of the running service
 	@ps -eo rss=,args= | awk '/[a]pi\.server|[b]in\/celery|[r]edis-server|[s]erve\.py/ { \
 	  part = /api\.server/ ? "web" : /training_worker/ ? "training worker" : /celery/ ? "prediction worker" : \
 	  /redis/ ? "redis" : "supervisor"; printf "%-18s %4d MB\n", part, $$1 / 1024 }'
+
+# Debian's promtool without Debian's Prometheus: nothing is installed, so no service starts.
+PROMTOOL := $(or $(shell command -v promtool),build/promtool/usr/bin/promtool)
+build/promtool/usr/bin/promtool:
+	mkdir -p build/promtool && cd build/promtool && \
+	  { apt-get download -qq prometheus || { $(SUDO) apt-get update -qq && apt-get download -qq prometheus; }; } && \
+	  dpkg -x prometheus_*.deb .
+
+.PHONY: metrics-check
+metrics-check: $(VENV)/dev.done system-packages $(PROMTOOL) ## Check the alerts and the dashboard against what the running product tells
+	$(PROMTOOL) check config iac/monitoring/prometheus.yml
+	$(PROMTOOL) test rules iac/monitoring/alerts.test.yml
+	$(UVX) 'grafana-foundation-sdk==1769699998!10.1.0' python iac/monitoring/check_dashboard.py
+	PROMTOOL=$(PROMTOOL) $(BIN)/python -m pytest tests/e2e/test_monitoring.py
+
+.PHONY: metrics-cost
+metrics-cost: $(VENV)/dev.done ## Measure what counting, request ids and log lines cost a request and a picture
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/observation.py
 
 .PHONY: survival-test
 survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs

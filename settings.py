@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 MIB = 1024 * 1024
+VERSION = "0.1.0"  # of the release, as in pyproject.toml, which the images do not have
 
 
 class InvalidSetting(ValueError):
@@ -91,6 +92,14 @@ class Settings:
     max_waiting_jobs: int = setting(1000, "Training jobs that may wait; more are refused with 503.", least=1)
     checkpoint_seconds: float = setting(30.0, "Longest time between two checkpoints of a training job.", least=1)
     log_level: str = setting("INFO", "How much is logged.", like="DEBUG|INFO|WARNING|ERROR")
+    log_format: str = setting("text", "Log lines for people, or JSON objects for machines.", like="text|json")
+    access_log: float = setting(
+        0.0, "Share of requests that are logged, 0 to 1. Answers of 500 and above always are.", least=0, most=1
+    )
+    otlp_endpoint: str = setting(
+        "", "Where traces go, by OTLP over HTTP. Empty: there are none. Needs `requirements/telemetry.lock`.",
+        like=r"https?://\S+", env="OTEL_EXPORTER_OTLP_ENDPOINT",
+    )  # fmt: skip
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:

@@ -13,7 +13,10 @@ from flask.json.provider import JSONProvider
 from redis import Redis
 from werkzeug.routing import MapAdapter
 
-from api import batches, datasets, errors, guide, health, models, pages, predictions, training_jobs, tuning_jobs
+from api import (
+    batches, datasets, errors, guide, health, metrics, models, pages, predictions, training_jobs, tuning_jobs,
+)  # fmt: skip
+from api.observation import observe
 from api.parts import LATER, Held, Parts, parts
 from api.responses import Later
 from api.schemas import BatchItemSchema
@@ -28,7 +31,9 @@ from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
+from workers.metrics import Metrics
 from workers.predictions import PredictionQueue
+from workers.tracing import Tracing
 from workers.tuning import TuningStore
 
 V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, tuning_jobs.blueprint, models.blueprint,
@@ -38,7 +43,7 @@ _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, wi
 
 Work is accepted with `202` and a `Location` to poll, as soon as it is durable; `Prefer: wait=N` holds the answer until
 the work is done. Errors are RFC 9457 problem documents. Within `/v1` changes only ever add: ignore fields and status
-values that you do not know."""
+values that you do not know. Every answer has an `X-Request-Id`: yours, if you send one, else a new one."""
 
 
 class _Application(Flask):
@@ -71,7 +76,7 @@ class _OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
+def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing | None = None) -> Flask:
     """The web application. Connects to Redis when it is first asked for something."""
     app = _Application("api", static_folder=None)
     app.json = _OrjsonProvider(app)
@@ -90,7 +95,9 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     api.register_blueprint(health.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(guide.blueprint)
+    app.register_blueprint(metrics.blueprint)
     errors.register(app)
+    observe(app, app.extensions["hemline"].metrics, settings.access_log, tracing)
     return app
 
 
@@ -114,6 +121,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         tunings=TuningStore.from_settings(redis, settings),
         datasets=DatasetStore(artifacts),
         celery=celery,
+        metrics=Metrics(redis),
         held=Held(settings.max_held),
         readers=ThreadPoolExecutor(len(os.sched_getaffinity(0)), "reader"),
         # Some threads always stay free for requests that are not held.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from flask import Response, abort, request
 from api import responses, uploads
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
+from api.observation import carried
 from api.parts import parts
 from api.predictions import decode, item_of, result
 from api.schemas import (
@@ -32,6 +34,7 @@ from workers.jobs import JobState
 
 blueprint = Blueprint("batches", __name__, description="Many pictures in one request.")
 _ID = responses.path_id("batch_id", "batch", "batch_01KBQ8Z6J0V6M3Y8F5W2T4N700")
+_log = logging.getLogger(__name__)
 _JSONL = "application/jsonl"
 _COLUMNS = (
     "index", "status", "label", "class_id", "confidence", "is_fashion", "novelty", "error", "name", "expected",
@@ -205,7 +208,8 @@ def _read(image: str, top_k: int) -> Item:
         contract = read_plain_image(data) or parts().read_picture(data).result()
     except InvalidImage as invalid:
         return Item({"top_k": top_k}, error=error(invalid.code, str(invalid)))
-    return item_of(contract, {"top_k": top_k, "decode_ms": round((time.perf_counter() - started) * 1e3, 3)})
+    decode_ms = round((time.perf_counter() - started) * 1e3, 3)
+    return item_of(contract, {"top_k": top_k, "decode_ms": decode_ms, **carried()})
 
 
 def _store(form: dict[str, Any]) -> Batch:
@@ -217,7 +221,9 @@ def _store(form: dict[str, Any]) -> Batch:
         labels = uploads.part(form, "labels", partial(read_idx_labels, max_items=limits.items))
     with parts().batches.draft(form["model"]) as draft:
         uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
-        return draft.submit(form.get("metadata"))
+        batch = draft.submit(form.get("metadata"))
+    _log.info("%s is accepted", ids.join(batch.name))
+    return batch
 
 
 def _fill(draft: Draft, entries: Iterator[Entry], top_k: int) -> None:

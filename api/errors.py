@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 from redis import RedisError
 from werkzeug.exceptions import HTTPException
 
+from api.observation import about
 from api.parts import parts
 from api.schemas import ProblemSchema
 from ml.artifacts import ArtifactNotFound
@@ -33,7 +34,7 @@ _DETAILS = {
     413: "The body is larger than {limit} bytes. Send a smaller picture, or fewer at once.",
     415: "The body must be JSON. Send it with Content-Type: application/json.",
     422: "The request was understood but cannot be processed. `errors` says what to change.",
-    500: "Something went wrong on our side. Try again; if it happens again, report it with the time of day.",
+    500: "Something went wrong on our side. Try again; if it happens again, report it with the request_id.",
 }
 
 
@@ -66,6 +67,7 @@ def problem(
         "status": status,
         "detail": detail or _DETAILS.get(status, title).format(method=request.method, limit=limit),
         "instance": request.path,
+        "request_id": about().get("request_id", ""),
         **extensions,
     }
     if errors:

@@ -21,6 +21,7 @@ from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
+from workers.metrics import Metrics
 from workers.predictions import PredictionQueue
 from workers.tuning import TuningStore
 
@@ -64,6 +65,7 @@ class Parts:
     tunings: TuningStore
     datasets: DatasetStore
     celery: Celery
+    metrics: Metrics
     held: Held  # requests that wait on the event loop
     threads: threading.Semaphore  # how many threads may still be held by requests that wait
     readers: ThreadPoolExecutor  # no more than there are cores: photos must not take them from small pictures

@@ -14,6 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from api import responses
 from api.blueprints import Blueprint
+from api.observation import carried
 from api.parts import Parts, parts
 from api.responses import Later
 from api.schemas import PredictionListArgumentsSchema, PredictionPageSchema, PredictionRequestSchema, PredictionSchema
@@ -46,17 +47,17 @@ def create_prediction(body: dict[str, Any]) -> Later:
     Answers 202 at once, when the work is durable, with the place to poll in `Location`. With `Prefer: wait=N` the
     answer is held until the result is there (201), or N seconds are over (202).
     """
-    return Later(_created(parts(), body, responses.preferred_wait()))
+    return Later(_created(parts(), body, responses.preferred_wait(), carried()))
 
 
-async def _created(parts: Parts, body: dict[str, Any], preferred: float) -> Response:
+async def _created(parts: Parts, body: dict[str, Any], preferred: float, carried: dict[str, str]) -> Response:
     started = time.perf_counter()
     data = decode(body["image"])
     contract = read_plain_image(data)
     if contract is None:
         contract = await asyncio.wrap_future(parts.read_picture(data))
     decode_ms = round((time.perf_counter() - started) * 1e3, 3)
-    doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms}
+    doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms, **carried}
     item = item_of(contract, doc, body["explain"])
     with parts.held.hold(preferred) as wait:
         accepted, place, prediction = await parts.queue.submit(body["model"], item, wait)
@@ -239,4 +240,4 @@ def _server_timing(prediction: Prediction) -> dict[str, str]:
 
 
 def _metadata(doc: dict[str, Any]) -> dict[str, Any]:
-    return {"metadata": doc["metadata"]} if doc.get("metadata") is not None else {}
+    return {name: doc[name] for name in ("metadata", "request_id") if doc.get(name) is not None}

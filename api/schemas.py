@@ -81,6 +81,7 @@ class ProblemSchema(AnswerSchema):
     status = _integer("The HTTP status.", 422, required=True)
     detail = _string("What happened and what to do about it.", required=True)
     instance = _string("The path that was asked for.", "/v1/predictions", required=True)
+    request_id = _string("As in `X-Request-Id`; log lines of the service bear it.", "5f0c2b9a71de-1a4")
     errors = _many(ProblemDetailSchema, "What to change, one by one, where the request is at fault.")
 
 
@@ -263,6 +264,7 @@ class EnvelopeSchema(AnswerSchema):
 class PredictionSchema(EnvelopeSchema):
     """A prediction as it stands."""
 
+    request_id = _string("`X-Request-Id` of the request that it came with.", "5f0c2b9a71de-1a4")
     result = _nested(PredictionResultSchema, "There when it succeeded.")
     error = _nested(ErrorSchema, "There when it failed.")
     timings = _nested(TimingsSchema, "There when it succeeded.")
@@ -423,6 +425,7 @@ class TrainingJobSchema(AnswerSchema):
     status = _string(STATES, "running", required=True)
     created_at = _time("When it was accepted.")
     started_at = _time("When a worker began.")
+    request_id = _string("`X-Request-Id` of the request that it came with.", "5f0c2b9a71de-1a4")
     completed_at = _time("When it reached its final state.")
     spec = fields.Dict(required=True, metadata={"description": "What is trained, with all defaults."})
     cancel_requested = fields.Boolean(metadata={"description": "True while a running job is about to be canceled."})
@@ -541,6 +544,7 @@ class TuningJobSchema(AnswerSchema):
     status = _string(STATES, "running", required=True)
     created_at = _time("When it was accepted.")
     started_at = _time("When the first trial began.")
+    request_id = _string("`X-Request-Id` of the request that it came with.", "5f0c2b9a71de-1a4")
     completed_at = _time("When the last trial reached its final state.")
     spec = fields.Dict(required=True, metadata={"description": "What is searched, with all fixed fields."})
     cancel_requested = fields.Boolean(metadata={"description": "True while it is about to end before all trials are done."})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from flask import Response, abort, request
 from api import responses
 from api.blueprints import Blueprint
 from api.errors import problem
+from api.observation import carried
 from api.parts import Parts, parts
 from api.schemas import PageArgumentsSchema, TrainingJobPageSchema, TrainingJobRequestSchema, TrainingJobSchema
 from ml.registry import UnknownModel
@@ -23,6 +25,7 @@ from workers.queue import send_job
 blueprint = Blueprint("training-jobs", __name__, description="Train new versions of the model.")
 _ID = responses.path_id("job_id", "job", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("dataset", "promote", "base_version", "description")
+_log = logging.getLogger(__name__)
 _HEARTBEAT = 15.0  # seconds of silence after which an event stream says that it is still there
 LAST_EVENT_ID = {
     "in": "header", "name": "Last-Event-ID", "schema": {"type": "string"},
@@ -130,6 +133,8 @@ def envelope(job: Job) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": job.id, "status": job.state.value}
     times = {"created_at": job.created, "started_at": job.started, "completed_at": job.completed}
     shown |= {name: responses.timestamp(moment) for name, moment in times.items() if moment is not None}
+    if request_id := job.spec.get("request", {}).get("request_id"):
+        shown["request_id"] = request_id
     if job.cancel_requested and not job.state.is_final:
         shown["cancel_requested"] = True
     return shown
@@ -158,7 +163,8 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
 
 def submit(spec: dict[str, Any]) -> Job:
     """Accept a job and ask for it to be done. Raises InvalidSpec where its data set was deleted in that moment."""
-    job = parts().jobs.submit(spec)
+    job = parts().jobs.submit({**spec, "request": carried()})
+    _log.info("%s is accepted", job.id)
     with withdrawn_without(spec["dataset"], parts().jobs.cancel, job):
         send_job(parts().celery, job.id)
     return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from webargs.flaskparser import abort as refuse
 from api import responses, training_jobs
 from api.blueprints import Blueprint
 from api.errors import problem
+from api.observation import carried
 from api.parts import parts
 from api.schemas import (
     PageArgumentsSchema, TrainBestRequestSchema, TrainingJobSchema, TuningJobPageSchema, TuningJobRequestSchema,
@@ -26,6 +28,7 @@ from workers.tuning import spec_of
 blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.")
 _ID = responses.path_id("tune_id", "tuning job", "tune_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("search_space", "trials", "timeout_seconds", "dataset", "description")
+_log = logging.getLogger(__name__)
 EXAMPLE = {
     "network": "tutorial_cnn", "dataset": "fashion-mnist", "trials": 12, "epochs": 3, "fraction": 0.1,
     "search_space": {
@@ -51,7 +54,8 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
     `fraction` are the budget of each. They run on as many training workers as there are, those that are clearly worse
     than others after the same epoch are pruned, and one that loses its worker is tried again with the same values.
     """
-    job = parts().tunings.submit(_checked(body))
+    job = parts().tunings.submit({**_checked(body), "request": carried()})
+    _log.info("%s is accepted", job.id)
     with training_jobs.withdrawn_without(job.spec["dataset"], parts().tunings.cancel, job):
         send_tuning(parts().celery, job.id)
     location = f"/v1/tuning-jobs/{job.id}"

@@ -82,14 +82,6 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
     return AsyncRedis.from_url(redis_url, **(defaults | options))
 
 
-def configure_logging(level: str, part: str) -> None:
-    """One readable line an event, which says which part it comes from."""
-    logging.basicConfig(level=level, format=f"%(asctime)s %(levelname)-7s {part}: %(message)s")
-    # Celery announces every message that it takes; ours say what matters.
-    for name in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 def wait_for_redis(redis: Redis) -> None:
     """Come back when Redis answers: processes that are started together need no order."""
     while True:

@@ -53,5 +53,14 @@ def split(kind: str, public: str) -> tuple[str, int] | None:
     return f"{kind}:{ulid[:GROUP_LENGTH]}", _DIGITS[ulid[-2]] << 5 | _DIGITS[ulid[-1]]
 
 
+def created(name: str) -> float:
+    """When an id, or the name of a group or slice, was made: seconds since 1970 by the clock of its maker."""
+    start = name.replace(":", "_").index("_") + 1
+    number = 0
+    for letter in name[start : start + GROUP_LENGTH]:
+        number = number << 5 | _DIGITS[letter]
+    return (number >> _RANDOM_BITS) / 1000
+
+
 def _encode(number: int, length: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))

@@ -21,8 +21,10 @@ from redis import RedisError
 from ml.registry import DamagedVersion, Registry
 from ml.runtime import Classifier, Predictions
 from workers.groups import Groups
+from workers.logs import fields
+from workers.metrics import Metrics
 from workers.records import PIXELS, RESULT, Answer, Slice, Taken, error
-from workers.queue import PREDICT
+from workers.queue import PREDICT, queue_of
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +36,11 @@ class Inference:
     """
 
     def __init__(
-        self, groups: Groups, registry: Registry, *, loaded_versions: int, max_attempts: int, threads: int = 1
+        self, groups: Groups, registry: Registry, metrics: Metrics, *, loaded_versions: int, max_attempts: int,
+        threads: int = 1,
     ) -> None:
         self._groups = groups
+        self._metrics = metrics
         self._threads = threads
         self._registry = registry
         self._capacity = loaded_versions
@@ -88,9 +92,12 @@ class Inference:
             classifier.explain(pixels[i], taken.photos[i]).pack() if explained else b""
             for i, explained in enumerate(taken.explained)
         ]
-        results = _results(predictions, taken.now, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        results = _results(predictions, taken.now, seconds)
         answers = zip(taken.places, results, explanations, strict=True)
         self._groups.finish(piece, [Answer(place, "s", result + more) for place, result, more in answers])
+        waited = (taken.now - taken.created) / 1e6
+        self._metrics.answered(queue_of(piece.group), taken.version, len(taken.places), waited, seconds)
 
     def _answer_singly(self, piece: Slice, taken: Taken) -> None:
         """Each picture by itself, counting: one that takes its worker down again and again must not go on for ever."""
@@ -104,10 +111,16 @@ class Inference:
             except (RedisError, OSError):
                 raise
             except Exception as failed:
-                _log.exception("place %d of %s fails", place, piece)
+                _log.exception("place %d of %s fails", place, piece, extra=fields(**self._request_of(piece, place)))
                 detail = f"The picture could not be classified ({failed}). Send it again; if it fails again, report it."
                 failure = {**error("inference_failed", detail), "completed": taken.now}
                 self._groups.finish(piece, [Answer(place, "f", orjson.dumps(failure))])
+                self._metrics.predictions.labels(taken.version, "failed").inc()
+
+    def _request_of(self, piece: Slice, place: int) -> dict[str, str]:
+        """The id of the request that a picture came with, as a batch has pictures of many."""
+        prediction = self._groups.prediction(piece.group, place)
+        return {"request_id": prediction.doc["request_id"]} if prediction and "request_id" in prediction.doc else {}
 
 
 def _results(predictions: Predictions, started: int, seconds: float) -> list[bytes]:

@@ -99,8 +99,9 @@ class JobStore:
         self._max_attempts = max_attempts
         self._index, self._due, self._waiting = (f"hemline:{name}:{kind}" for name in ("index", "due", "waiting"))
         scripts = files("workers") / "lua"
+        ended = (scripts / "ended.lua").read_text()
         self._submit, self._claim, self._update, self._cancel, self._lapse = (
-            redis.register_script((scripts / f"job_{name}.lua").read_text())
+            redis.register_script(ended + (scripts / f"job_{name}.lua").read_text())
             for name in ("submit", "claim", "update", "cancel", "lapse")
         )
 
@@ -146,6 +147,15 @@ class JobStore:
         names: list[Any] = self._redis.zrevrangebylex(self._index, high, "-", start=0, num=limit + 1)
         jobs = [name.decode() for name in names[:limit]]
         return self.find(jobs), jobs[-1].partition("_")[2] if len(names) > limit else None
+
+    def running(self) -> list[Job]:
+        """Jobs that somebody works on, oldest first."""
+        names: list[Any] = self._redis.zrange(self._due, 0, -1)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hget(_key(name.decode()), "status")
+            states = pipe.execute()
+        return self.find(sorted(n.decode() for n, state in zip(names, states, strict=True) if state == b"running"))
 
     def open_jobs(self) -> dict[str, dict[str, Any]]:
         """The specs of all jobs that wait or run, by id."""

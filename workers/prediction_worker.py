@@ -10,31 +10,35 @@ from celery import Celery, signals
 from ml.artifacts import open_artifacts
 from ml.registry import PRODUCTION, Registry
 from settings import Settings
-from workers import inference
+from workers import inference, logs
 from workers.aliases import RedisIndex
-from workers.app import configure_logging, connect, make_celery, wait_for_redis
+from workers.app import connect, make_celery, wait_for_redis
 from workers.groups import VERSIONS, Groups
 from workers.consumer import Consumer
 from workers.jobs import JobStore
+from workers.metrics import Metrics
 from workers.queue import BATCHES, PREDICTIONS, send_job, send_tuning
+from workers.records import Slice
+from workers.tracing import Tracing
 from workers.tuning import TuningStore
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep
 
 
-def build(settings: Settings) -> Celery:
+def build(settings: Settings, tracing: Tracing | None = None) -> Celery:
     """The Celery application of a prediction worker, with everything that the task needs."""
     celery = make_celery(settings.redis())
     redis = connect(settings.redis())
     registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(redis))
     groups = Groups.from_settings(redis, settings)
+    metrics = Metrics(redis)
     work = inference.Inference(
-        groups, registry, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts,
+        groups, registry, metrics, loaded_versions=settings.loaded_versions, max_attempts=settings.max_attempts,
         threads=settings.threads(),
     )  # fmt: skip
     activity = Activity()
     heartbeat = Heartbeat(redis, PREDICTIONS, activity)
     stores = (JobStore.training(redis, settings), send_job), (TuningStore.from_settings(redis, settings), send_tuning)
-    sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
+    sweep = Sweep(redis, groups, stores, celery, metrics, max_memory_share=settings.max_memory_share)
 
     def install() -> None:
         # One worker at a time, so that a release is published once however many start together.
@@ -46,7 +50,7 @@ def build(settings: Settings) -> Celery:
         if not redis.exists(VERSIONS):  # Redis came back without its data
             install()
 
-    upkeep = Upkeep(heartbeat.beat, sweep.run, reinstall, alive_file=settings.alive_file)
+    upkeep = Upkeep(heartbeat.beat, metrics.fold, sweep.run, reinstall, alive_file=settings.alive_file)
 
     def prepare(**_: Any) -> None:
         try:
@@ -61,15 +65,23 @@ def build(settings: Settings) -> Celery:
 
     def finish(**_: Any) -> None:
         upkeep.stop()
+        metrics.end()
         heartbeat.end()
 
     # Celery holds receivers weakly unless told otherwise.
     signals.worker_init.connect(prepare, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
-    inference.register(celery, Consumer(redis, (PREDICTIONS, BATCHES), activity.watching(work.run), settings.threads()))
+    run = tracing.predicting(groups, work.run) if tracing else work.run
+
+    def named(piece: Slice) -> None:
+        with logs.about(slice=str(piece)):
+            run(piece)
+
+    consumer = Consumer(redis, (PREDICTIONS, BATCHES), activity.watching(named), settings.threads())
+    inference.register(celery, consumer)
     return celery
 
 
 _settings = Settings.from_env()
-configure_logging(_settings.log_level, "worker")
-app = build(_settings)
+logs.configure("worker", _settings.log_level, _settings.log_format)
+app = build(_settings, Tracing.start("worker", _settings.otlp_endpoint))

@@ -9,18 +9,20 @@ from celery import Celery, signals
 from ml.artifacts import open_artifacts
 from ml.registry import Registry
 from settings import Settings
-from workers import training, trials
+from workers import logs, training, trials
 from workers.aliases import RedisIndex
-from workers.app import configure_logging, connect, make_celery, wait_for_redis
+from workers.app import connect, make_celery, wait_for_redis
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
-from workers.queue import TRAINING, send_job, send_tuning
+from workers.metrics import Metrics
+from workers.queue import TRAIN, TRAINING, TUNE, send_job, send_tuning
+from workers.tracing import Tracing, following
 from workers.tuning import TuningStore
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, end_when_idle, seldom
 
 
-def build(settings: Settings) -> Celery:
+def build(settings: Settings, tracing: Tracing | None = None) -> Celery:
     """The Celery application of a training worker, with everything that the task needs."""
     celery = make_celery(settings.redis())
     redis = connect(settings.redis())
@@ -33,14 +35,15 @@ def build(settings: Settings) -> Celery:
     )  # fmt: skip
     tunings = TuningStore.from_settings(redis, settings)
     tuning = trials.Tuning(tunings, redis, celery, work.data)
+    metrics = Metrics(redis)
     activity = Activity()
     heartbeat = Heartbeat(redis, TRAINING, activity)
     groups = Groups.from_settings(redis, settings)
     stores = (jobs, send_job), (tunings, send_tuning)
-    sweep = Sweep(redis, groups, stores, celery, max_memory_share=settings.max_memory_share)
+    sweep = Sweep(redis, groups, stores, celery, metrics, max_memory_share=settings.max_memory_share)
     upkeep = Upkeep(
-        heartbeat.beat, sweep.run, seldom(work.forget_checkpoints), end_when_idle(activity, settings.training_idle),
-        alive_file=settings.alive_file,
+        heartbeat.beat, metrics.fold, sweep.run, seldom(work.forget_checkpoints),
+        end_when_idle(activity, settings.training_idle), alive_file=settings.alive_file,
     )  # fmt: skip
 
     def prepare(**_: Any) -> None:
@@ -53,17 +56,20 @@ def build(settings: Settings) -> Celery:
 
     def finish(**_: Any) -> None:
         upkeep.stop()
+        metrics.end()
         heartbeat.end()
 
     # Celery holds receivers weakly unless told otherwise.
     signals.worker_init.connect(prepare, weak=False)
     signals.worker_shutting_down.connect(end, weak=False)
     signals.worker_shutdown.connect(finish, weak=False)
-    training.register(celery, activity.watching(work.run))
-    trials.register(celery, activity.watching(tuning.run))
+    train = tracing.working(jobs, TRAIN, work.run) if tracing else work.run
+    tune = tracing.working(tunings.jobs, TUNE, tuning.run) if tracing else tuning.run
+    training.register(celery, activity.watching(following(jobs, train)))
+    trials.register(celery, activity.watching(following(tunings.jobs, tune)))
     return celery
 
 
 _settings = Settings.from_env()
-configure_logging(_settings.log_level, "training")
-app = build(_settings)
+logs.configure("training", _settings.log_level, _settings.log_format)
+app = build(_settings, Tracing.start("training", _settings.otlp_endpoint))

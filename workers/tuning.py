@@ -41,8 +41,9 @@ class TuningStore:
             for kind in ("tune", "trial")
         )
         scripts = files("workers") / "lua"
+        ended = (scripts / "ended.lua").read_text()
         self._submit, self._settle = (
-            redis.register_script((scripts / f"tune_{name}.lua").read_text()) for name in ("submit", "settle")
+            redis.register_script(ended + (scripts / f"tune_{name}.lua").read_text()) for name in ("submit", "settle")
         )
 
     @classmethod

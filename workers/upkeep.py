@@ -21,6 +21,7 @@ from celery import Celery
 from redis import Redis, RedisError
 
 from workers.groups import Groups
+from workers.metrics import Metrics
 from workers.records import Slice
 from workers.queue import queue_key, queue_length, queue_of, send_slices, slice_in
 
@@ -124,12 +125,13 @@ class Sweep:
 
     def __init__(
         self, redis: Redis, groups: Groups, jobs: Sequence[tuple[Jobs, Callable[[Celery, str], None]]],
-        celery: Celery, *, max_memory_share: float,
+        celery: Celery, metrics: Metrics, *, max_memory_share: float,
     ) -> None:
         self._redis = redis
         self._groups = groups
         self._jobs = jobs
         self._celery = celery
+        self._metrics = metrics
         self._share = max_memory_share
         self._trimmed = {"pred": "-", "batch": "-"}
 
@@ -153,6 +155,7 @@ class Sweep:
         if lost:
             _log.info("sending %d slices again whose worker or message was lost", len(lost))
             send_slices(self._redis, lost)
+            self._metrics.resent.inc(len(lost))
 
     def _is_lost(self, piece: Slice) -> bool:
         """What has begun lost its worker. What has not lost its message, if newer ones are next in line."""

@@ -22,6 +22,7 @@ from workers.groups import Groups
 from workers.records import Answer, Item, Slice
 from workers.inference import Inference
 from workers.jobs import JobState
+from workers.metrics import Metrics
 from workers.upkeep import Activity
 
 
@@ -51,7 +52,7 @@ class Stubbed(Inference):
 
     def __init__(self, groups: Groups, look: Callable[[int], None], max_attempts: int = 3) -> None:
         registry = Registry(FileArtifacts(Path("nowhere")), LocalIndex())
-        super().__init__(groups, registry, loaded_versions=1, max_attempts=max_attempts)
+        super().__init__(groups, registry, Metrics(Redis()), loaded_versions=1, max_attempts=max_attempts)
         self.stub = Stub(look)
 
     def load(self, version: str) -> Classifier:
@@ -224,7 +225,7 @@ def registry(groups: Groups, redis: Redis, tmp_path: Path) -> Registry:
 def test_the_samples_of_the_console_come_out_right(groups: Groups, registry: Registry) -> None:
     group = ids.new_group("batch")
     groups.submit(group, "production", [Item(DOC, read_image(sample(name)).pixels) for name in SAMPLES])
-    Inference(groups, registry, loaded_versions=1, max_attempts=3).run(whole(group, len(SAMPLES)))
+    Inference(groups, registry, Metrics(Redis()), loaded_versions=1, max_attempts=3).run(whole(group, len(SAMPLES)))
 
     answers = [groups.prediction(group, i) for i in range(len(SAMPLES))]
     best = [int(np.argmax(p.result.probabilities)) for p in answers if p and p.result]
@@ -235,7 +236,7 @@ def test_only_the_last_few_versions_stay_loaded(groups: Groups, registry: Regist
     card = registry.card("v1")
     contents = {name: registry.file("v1", name) for name in card["sha256"]}
     names = [registry.publish(contents, card) for _ in range(3)]
-    work = Inference(groups, registry, loaded_versions=2, max_attempts=3)
+    work = Inference(groups, registry, Metrics(Redis()), loaded_versions=2, max_attempts=3)
     first, second = work.load(names[0]), work.load(names[1])
 
     assert work.load(names[0]) is first
@@ -249,14 +250,14 @@ def test_a_version_whose_files_are_gone_fails_its_pictures(groups: Groups, regis
     group = submit(groups, 2)
     for path in tmp_path.rglob("*.tflite"):
         path.unlink()
-    Inference(groups, registry, loaded_versions=2, max_attempts=3).run(whole(group, 2))
+    Inference(groups, registry, Metrics(Redis()), loaded_versions=2, max_attempts=3).run(whole(group, 2))
 
     assert states(groups, group) == "ff"
 
 
 def test_pictures_wait_while_the_store_of_models_is_away(groups: Groups, registry: Registry) -> None:
     group = submit(groups, 2)
-    work = Inference(groups, registry, loaded_versions=2, max_attempts=1)
+    work = Inference(groups, registry, Metrics(Redis()), loaded_versions=2, max_attempts=1)
     store, registry._artifacts = registry._artifacts, Away()  # type: ignore[assignment]
     for _ in range(3):
         with pytest.raises(OSError, match="away"):

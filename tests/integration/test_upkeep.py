@@ -17,6 +17,7 @@ from workers.app import connect, make_celery
 from workers.groups import Groups
 from workers.records import Slice
 from workers.jobs import JobStore
+from workers.metrics import Metrics
 from workers.queue import PREDICTIONS, queue_length, send_job, slice_in
 from workers.upkeep import Activity, Heartbeat, Sweep, Upkeep, alive
 
@@ -34,7 +35,8 @@ def celery(redis_server: RedisServer) -> Celery:
 
 @pytest.fixture
 def sweep(redis: Redis, hasty: Groups, celery: Celery) -> Sweep:
-    return Sweep(redis, hasty, [(JobStore.training(redis, Settings()), send_job)], celery, max_memory_share=0.8)
+    return Sweep(redis, hasty, [(JobStore.training(redis, Settings()), send_job)], celery, Metrics(redis),
+                 max_memory_share=0.8)  # fmt: skip
 
 
 def sent(redis: Redis, queue: str = PREDICTIONS) -> list[str]:

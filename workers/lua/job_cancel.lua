@@ -5,6 +5,7 @@ local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'queued' then
   local time = redis.call('TIME')
   redis.call('HSET', KEYS[1], 'status', 'canceled', 'completed', time[1] * 1000000 + time[2])
+  count_end(ARGV[1], 'canceled')
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('DECR', KEYS[4])
   redis.call('XADD', KEYS[3], '*', 'type', 'canceled', 'data', '{}')

@@ -14,10 +14,12 @@ if status ~= 'running' and status ~= 'queued' then
 end
 if status == 'running' and redis.call('HEXISTS', KEYS[1], 'cancel') == 1 then
   redis.call('HSET', KEYS[1], 'status', 'canceled', 'completed', now)
+  count_end(ARGV[1], 'canceled')
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('XADD', KEYS[3], '*', 'type', 'canceled', 'data', '{}')
 elseif status == 'running' and tonumber(redis.call('HGET', KEYS[1], 'attempts')) >= tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], 'status', 'failed', 'completed', now, 'error', ARGV[4])
+  count_end(ARGV[1], 'failed')
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('XADD', KEYS[3], '*', 'type', 'failed', 'data', ARGV[4])
 else

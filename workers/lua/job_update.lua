@@ -18,6 +18,7 @@ if state == '' or state == 'queued' then
 else
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('HSET', KEYS[1], 'completed', now)
+  count_end(ARGV[1], state)
 end
 if state ~= '' then
   redis.call('HSET', KEYS[1], 'status', state)

@@ -47,6 +47,7 @@ end
 if asked then
   for _, i in ipairs(waiting) do
     redis.call('HSET', KEYS[i], 'status', 'canceled', 'completed', now)
+    count_end('trial', 'canceled')
     redis.call('ZREM', KEYS[5], ARGV[i])
     redis.call('DECR', KEYS[6])
   end
@@ -94,6 +95,7 @@ else
     redis.call('HSET', KEYS[1], 'error', data)
   end
   redis.call('HSET', KEYS[1], 'completed', now)
+  count_end(ARGV[1], after)
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('XADD', KEYS[3], '*', 'type', after, 'data', data)
 end

@@ -32,6 +32,7 @@ class Prediction:
         completed_at (datetime.datetime | Unset): When it reached its final state. Example: 2026-01-31T12:00:00.123Z.
         expires_at (datetime.datetime | Unset): When it will be forgotten. Example: 2026-01-31T12:00:00.123Z.
         metadata (PredictionMetadata | Unset): Your own values.
+        request_id (str | Unset): `X-Request-Id` of the request that it came with. Example: 5f0c2b9a71de-1a4.
         result (PredictionResult | Unset):
         error (Error | Unset):
         timings (Timings | Unset):
@@ -45,6 +46,7 @@ class Prediction:
     completed_at: datetime.datetime | Unset = UNSET
     expires_at: datetime.datetime | Unset = UNSET
     metadata: PredictionMetadata | Unset = UNSET
+    request_id: str | Unset = UNSET
     result: PredictionResult | Unset = UNSET
     error: Error | Unset = UNSET
     timings: Timings | Unset = UNSET
@@ -77,6 +79,8 @@ class Prediction:
         if not isinstance(self.metadata, Unset):
             metadata = self.metadata.to_dict()
 
+        request_id = self.request_id
+
         result: dict[str, Any] | Unset = UNSET
         if not isinstance(self.result, Unset):
             result = self.result.to_dict()
@@ -108,6 +112,8 @@ class Prediction:
             field_dict["expires_at"] = expires_at
         if metadata is not UNSET:
             field_dict["metadata"] = metadata
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
         if result is not UNSET:
             field_dict["result"] = result
         if error is not UNSET:
@@ -166,6 +172,8 @@ class Prediction:
         else:
             metadata = PredictionMetadata.from_dict(_metadata)
 
+        request_id = d.pop("request_id", UNSET)
+
         _result = d.pop("result", UNSET)
         result: PredictionResult | Unset
         if isinstance(_result, Unset):
@@ -196,6 +204,7 @@ class Prediction:
             completed_at=completed_at,
             expires_at=expires_at,
             metadata=metadata,
+            request_id=request_id,
             result=result,
             error=error,
             timings=timings,

@@ -24,6 +24,7 @@ class Problem:
         status (int): The HTTP status. Example: 422.
         detail (str): What happened and what to do about it.
         instance (str): The path that was asked for. Example: /v1/predictions.
+        request_id (str | Unset): As in `X-Request-Id`; log lines of the service bear it. Example: 5f0c2b9a71de-1a4.
         errors (list[ProblemDetail] | Unset): What to change, one by one, where the request is at fault.
     """
 
@@ -32,6 +33,7 @@ class Problem:
     status: int
     detail: str
     instance: str
+    request_id: str | Unset = UNSET
     errors: list[ProblemDetail] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -45,6 +47,8 @@ class Problem:
         detail = self.detail
 
         instance = self.instance
+
+        request_id = self.request_id
 
         errors: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.errors, Unset):
@@ -64,6 +68,8 @@ class Problem:
                 "instance": instance,
             }
         )
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
         if errors is not UNSET:
             field_dict["errors"] = errors
 
@@ -84,6 +90,8 @@ class Problem:
 
         instance = d.pop("instance")
 
+        request_id = d.pop("request_id", UNSET)
+
         _errors = d.pop("errors", UNSET)
         errors: list[ProblemDetail] | Unset = UNSET
         if _errors is not UNSET:
@@ -99,6 +107,7 @@ class Problem:
             status=status,
             detail=detail,
             instance=instance,
+            request_id=request_id,
             errors=errors,
         )
 

@@ -31,6 +31,7 @@ class TrainingJob:
         history (list[Epoch]): A row per epoch.
         created_at (datetime.datetime | Unset): When it was accepted. Example: 2026-01-31T12:00:00.123Z.
         started_at (datetime.datetime | Unset): When a worker began. Example: 2026-01-31T12:00:00.123Z.
+        request_id (str | Unset): `X-Request-Id` of the request that it came with. Example: 5f0c2b9a71de-1a4.
         completed_at (datetime.datetime | Unset): When it reached its final state. Example: 2026-01-31T12:00:00.123Z.
         cancel_requested (bool | Unset): True while a running job is about to be canceled.
         progress (TrainingProgress | Unset):
@@ -44,6 +45,7 @@ class TrainingJob:
     history: list[Epoch]
     created_at: datetime.datetime | Unset = UNSET
     started_at: datetime.datetime | Unset = UNSET
+    request_id: str | Unset = UNSET
     completed_at: datetime.datetime | Unset = UNSET
     cancel_requested: bool | Unset = UNSET
     progress: TrainingProgress | Unset = UNSET
@@ -70,6 +72,8 @@ class TrainingJob:
         started_at: str | Unset = UNSET
         if not isinstance(self.started_at, Unset):
             started_at = self.started_at.isoformat()
+
+        request_id = self.request_id
 
         completed_at: str | Unset = UNSET
         if not isinstance(self.completed_at, Unset):
@@ -103,6 +107,8 @@ class TrainingJob:
             field_dict["created_at"] = created_at
         if started_at is not UNSET:
             field_dict["started_at"] = started_at
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
         if completed_at is not UNSET:
             field_dict["completed_at"] = completed_at
         if cancel_requested is not UNSET:
@@ -152,6 +158,8 @@ class TrainingJob:
         else:
             started_at = datetime.datetime.fromisoformat(_started_at)
 
+        request_id = d.pop("request_id", UNSET)
+
         _completed_at = d.pop("completed_at", UNSET)
         completed_at: datetime.datetime | Unset
         if isinstance(_completed_at, Unset):
@@ -189,6 +197,7 @@ class TrainingJob:
             history=history,
             created_at=created_at,
             started_at=started_at,
+            request_id=request_id,
             completed_at=completed_at,
             cancel_requested=cancel_requested,
             progress=progress,

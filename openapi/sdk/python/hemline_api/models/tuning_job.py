@@ -30,6 +30,7 @@ class TuningJob:
         progress (TuningProgress):
         created_at (datetime.datetime | Unset): When it was accepted. Example: 2026-01-31T12:00:00.123Z.
         started_at (datetime.datetime | Unset): When the first trial began. Example: 2026-01-31T12:00:00.123Z.
+        request_id (str | Unset): `X-Request-Id` of the request that it came with. Example: 5f0c2b9a71de-1a4.
         completed_at (datetime.datetime | Unset): When the last trial reached its final state. Example:
             2026-01-31T12:00:00.123Z.
         cancel_requested (bool | Unset): True while it is about to end before all trials are done.
@@ -43,6 +44,7 @@ class TuningJob:
     progress: TuningProgress
     created_at: datetime.datetime | Unset = UNSET
     started_at: datetime.datetime | Unset = UNSET
+    request_id: str | Unset = UNSET
     completed_at: datetime.datetime | Unset = UNSET
     cancel_requested: bool | Unset = UNSET
     result: TuningResult | Unset = UNSET
@@ -65,6 +67,8 @@ class TuningJob:
         started_at: str | Unset = UNSET
         if not isinstance(self.started_at, Unset):
             started_at = self.started_at.isoformat()
+
+        request_id = self.request_id
 
         completed_at: str | Unset = UNSET
         if not isinstance(self.completed_at, Unset):
@@ -94,6 +98,8 @@ class TuningJob:
             field_dict["created_at"] = created_at
         if started_at is not UNSET:
             field_dict["started_at"] = started_at
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
         if completed_at is not UNSET:
             field_dict["completed_at"] = completed_at
         if cancel_requested is not UNSET:
@@ -135,6 +141,8 @@ class TuningJob:
         else:
             started_at = datetime.datetime.fromisoformat(_started_at)
 
+        request_id = d.pop("request_id", UNSET)
+
         _completed_at = d.pop("completed_at", UNSET)
         completed_at: datetime.datetime | Unset
         if isinstance(_completed_at, Unset):
@@ -165,6 +173,7 @@ class TuningJob:
             progress=progress,
             created_at=created_at,
             started_at=started_at,
+            request_id=request_id,
             completed_at=completed_at,
             cancel_requested=cancel_requested,
             result=result,

@@ -647,6 +647,11 @@ export interface components {
              * @example /v1/predictions
              */
             instance: string;
+            /**
+             * @description As in `X-Request-Id`; log lines of the service bear it.
+             * @example 5f0c2b9a71de-1a4
+             */
+            request_id?: string;
             /** @description What to change, one by one, where the request is at fault. */
             errors?: components["schemas"]["ProblemDetail"][];
         };
@@ -921,6 +926,11 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             };
+            /**
+             * @description `X-Request-Id` of the request that it came with.
+             * @example 5f0c2b9a71de-1a4
+             */
+            request_id?: string;
             /** @description There when it succeeded. */
             result?: components["schemas"]["PredictionResult"];
             /** @description There when it failed. */
@@ -1488,6 +1498,11 @@ export interface components {
              */
             started_at?: string;
             /**
+             * @description `X-Request-Id` of the request that it came with.
+             * @example 5f0c2b9a71de-1a4
+             */
+            request_id?: string;
+            /**
              * Format: date-time
              * @description When it reached its final state.
              * @example 2026-01-31T12:00:00.123Z
@@ -1823,6 +1838,11 @@ export interface components {
              * @example 2026-01-31T12:00:00.123Z
              */
             started_at?: string;
+            /**
+             * @description `X-Request-Id` of the request that it came with.
+             * @example 5f0c2b9a71de-1a4
+             */
+            request_id?: string;
             /**
              * Format: date-time
              * @description When the last trial reached its final state.

@@ -1,0 +1,6 @@
+-- Jobs that end are counted in the step in which they end, so that each is counted once, whoever ends it; put before
+-- scripts that end jobs. The field is written as `workers.metrics` writes it.
+local function count_end(id, state)
+  local field = '["hemline_jobs_ended_total",{"kind":"%s","state":"%s"}]'
+  redis.call('HINCRBY', 'hemline:metrics', string.format(field, string.match(id, '^%l+'), state), 1)
+end
