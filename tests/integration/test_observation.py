@@ -242,7 +242,7 @@ def test_the_figures_of_web_and_worker_processes_meet(service: Service, tmp_path
             first, last = (
                 value(each, "hemline_http_requests_total", operation="createPrediction") for each in (before, found)
             )
-            return found if done == 7 and last - first == 2 else None
+            return found if done >= 7 and last - first >= 2 else None
 
         found = eventually(all_there, "one web process tells what both did, and the worker")
         assert figures(other.http).keys() == figures(service.http).keys()
