@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
 LOCKS := $(PARTS) tracking telemetry
-PACKAGES := chromium chromium-driver nodejs npm redis-server
+PACKAGES := chromium chromium-driver nodejs npm redis-server wrk
 # Installs Debian packages where that is allowed, and says so where it is not.
 apt = if [ -n "$(SUDO)" ] && type apt-get >/dev/null 2>&1; then \
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
@@ -155,6 +155,7 @@ screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console,
 lock: $(VENV)/dev.done ## Write the lock files from requirements/*.in, newest versions
 	$(LOCK) --upgrade requirements/dev.in -o requirements/dev.lock
 	for part in $(LOCKS); do $(LOCK) --upgrade requirements/$$part.in -c requirements/dev.lock -o requirements/$$part.lock || exit 1; done
+	for lock in $(BENCH_LOCKS); do $(LOCK) --upgrade $${lock%lock}in -o $$lock || exit 1; done
 
 .PHONY: lock-check
 lock-check: $(VENV)/dev.done ## Fail when a lock file does not fit its requirements
@@ -163,6 +164,41 @@ lock-check: $(VENV)/dev.done ## Fail when a lock file does not fit its requireme
 	  $(LOCK) requirements/$$part.in $$([ $$part = dev ] || echo -c requirements/dev.lock) -o $(VENV)/$$part.check && \
 	  diff -u requirements/$$part.lock $(VENV)/$$part.check || { echo "Stale: run make lock"; exit 1; }; \
 	done
+	for lock in $(BENCH_LOCKS); do \
+	  cp $$lock $(VENV)/bench.check && $(LOCK) $${lock%lock}in -o $(VENV)/bench.check && \
+	  diff -u $$lock $(VENV)/bench.check || { echo "Stale: run make lock"; exit 1; }; \
+	done
+
+##@ Measuring
+
+BENCH := build/bench
+PEERS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/benchmarks/peers/*/requirements.in))))
+BENCH_LOCKS := $(patsubst %.in,%.lock,$(wildcard tests/benchmarks/*/requirements.in tests/benchmarks/peers/*/requirements.in))
+BENCH_OPTIONS = $(if $(QUICK),--quick) $(ROUNDS:%=--rounds %) $(DURATION:%=--seconds %)
+# Pictures of a quick run are for nobody's documentation.
+BENCH_PICTURES = $(if $(QUICK),$(BENCH),docs)
+bench = HEMLINE_DATA_DIR="$(HEMLINE_DATA_DIR)" $(BIN)/python -m tests.benchmarks
+draw = $(BENCH)/charts/bin/python tests/benchmarks/charts/draw.py
+
+.PHONY: bench
+bench: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/naive/done $(BENCH)/charts/done ## Measure the product beside plain Flask and Celery; ROUNDS=3, DURATION=4, QUICK=1
+	$(bench) compare $(BENCH_OPTIONS) --out $(BENCH)/results.json
+	$(draw) latency $(BENCH)/results.json $(BENCH_PICTURES)/benchmark.png
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/naive/done $(BENCH)/charts/done ## Measure them beside six model servers
+	for peer in $(PEERS); do $(MAKE) --no-print-directory $(BENCH)/$$peer/done || echo "$$peer cannot be installed here"; done
+	$(bench) compare --peers $(BENCH_OPTIONS) --out $(BENCH)/results-peers.json
+	$(draw) latency $(BENCH)/results-peers.json $(BENCH_PICTURES)/benchmark-peers.png
+
+environment = rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \
+	$(BIN)/uv pip install --quiet --python $(@D) --require-hashes -r $< && touch $@ || { rm -rf $(@D); false; }
+
+$(BENCH)/%/done: tests/benchmarks/%/requirements.lock | $(VENV)/dev.done
+	$(environment)
+
+$(BENCH)/%/done: tests/benchmarks/peers/%/requirements.lock | $(VENV)/dev.done
+	$(environment)
 
 ##@ Setting up
 
@@ -170,8 +206,8 @@ lock-check: $(VENV)/dev.done ## Fail when a lock file does not fit its requireme
 setup: $(VENV)/dev.done ## Install everything into .venv
 
 .PHONY: system-packages
-system-packages: ## Install Chromium, Node and Redis with apt, where that is allowed
-	@type chromium chromedriver node npm redis-server >/dev/null 2>&1 || { $(call apt,$(PACKAGES)); } || true
+system-packages: ## Install Chromium, Node, Redis and wrk with apt, where that is allowed
+	@type chromium chromedriver node npm redis-server wrk >/dev/null 2>&1 || { $(call apt,$(PACKAGES)); } || true
 
 .PHONY: node-packages
 node-packages: system-packages ## Install what the TypeScript SDK needs, where there is npm

@@ -3,47 +3,113 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from tests.benchmarks import compared, floor, report
+from tests.benchmarks.environment import environment
 from tests.benchmarks.load import LoadFailed, closed
 from tests.benchmarks.pictures import pictures, write_bodies
+from tests.benchmarks.rounds import Protocol, measure
 from tests.benchmarks.servers import hemline, running
+
+_QUICK = Protocol(rounds=1, seconds=2, rest=4, rates=(100, 400, 1600))
+_SHORTEST = Protocol(rounds=1, seconds=1, rest=1, connections=(1, 64), rates=(50,))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    quick = commands.add_parser("hot", help="the product alone: waited predictions and CPU a request, for work on it")
-    quick.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64, 256])
-    quick.add_argument("--seconds", type=float, default=5)
-    quick.set_defaults(run=_hot)
+    compare = commands.add_parser("compare", help="Hemline and others in interleaved rounds")
+    compare.add_argument("--peers", nargs="*", help="all model servers, or those whose name has one of these words")
+    compare.add_argument("--only-product", action="store_true")
+    length = compare.add_mutually_exclusive_group()
+    length.add_argument("--quick", dest="protocol", action="store_const", const=_QUICK, help="one short round")
+    length.add_argument("--shortest", dest="protocol", action="store_const", const=_SHORTEST,
+                        help="only enough to see that everything runs")  # fmt: skip
+    compare.add_argument("--rounds", type=int)
+    compare.add_argument("--seconds", type=int, help="length of each measurement")
+    compare.add_argument("--out", type=Path, default=Path("build/bench/results.json"))
+    compare.set_defaults(run=_compare, protocol=Protocol())
+    show = commands.add_parser("report", help="the tables of earlier results")
+    show.add_argument("results", type=Path)
+    show.set_defaults(run=_report)
+    hot = commands.add_parser("hot", help="the product alone: waited predictions and CPU a request, for work on it")
+    hot.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64, 256])
+    hot.add_argument("--seconds", type=int, default=5)
+    hot.set_defaults(run=_hot)
     options = parser.parse_args()
     try:
-        return options.run(options)
+        return int(options.run(options))
     except LoadFailed as failed:
         print(failed, file=sys.stderr)
         return 1
 
 
-def _hot(options: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory(prefix="hemline-bench-") as folder:
-        server = hemline(*write_bodies(Path(folder), pictures(os.environ.get("HEMLINE_DATA_DIR", ""))))
-        with running(server) as instance:
-            closed(instance.url, server.ways.waited, 16, 2)  # warm
-            for connections in options.connections:
-                before = instance.cpu()
-                load = closed(instance.url, server.ways.waited, connections, options.seconds)
-                spent = {part: (now - before[part]) * 1e3 / load.answered for part, now in instance.cpu().items()}
-                sizes = load.batch_sizes
-                mean = sum(size * count for size, count in sizes.items()) / max(1, sum(sizes.values()))
-                print(f"{connections:4d} connections  {load.per_second:7.1f}/s  p50 {load.p50_ms:7.2f}  "
-                      f"p99 {load.p99_ms:7.2f} ms  early {load.early}  batch {mean:.1f}  CPU ms a request "
-                      f"{sum(spent.values()):.3f}: "
-                      + ", ".join(f"{part} {ms:.3f}" for part, ms in spent.items() if ms >= 5e-4), flush=True)  # fmt: skip
+def _compare(options: argparse.Namespace) -> int:
+    given = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
+    protocol = replace(options.protocol, **given)
+    results = {"environment": environment(), "protocol": asdict(protocol), "rounds": [], "floor": [], "absent": {}}
+    with _bodies() as (folder, images, single, bulk):
+        servers = [hemline(single, bulk), *([] if options.only_product else [compared.naive(single)])]
+        if options.peers is not None:
+            wanted = [word.lower() for word in options.peers] or [""]
+            servers += [each for each in compared.peers(images, folder) if any(w in each.name.lower() for w in wanted)]
+        for server in list(servers):
+            if reason := compared.absent(server):
+                results["absent"][server.name] = reason
+                servers.remove(server)
+        # Interleaved, so that what else happens on the machine meets all of them.
+        for number in range(protocol.rounds):
+            results["floor"].append(floor.images_per_second(images, protocol.seconds))
+            for server in servers:
+                print(f"round {number + 1} of {protocol.rounds}: {server.name}", file=sys.stderr, flush=True)
+                results["rounds"].append(measure(server, protocol, number))
+                _write(options.out, results)
+    print(report.tables(results))
+    ours = (report.PRODUCT, report.NAIVE)
+    return any(each["failures"] and each["server"].startswith(ours) for each in results["rounds"])
+
+
+def _report(options: argparse.Namespace) -> int:
+    print(report.tables(json.loads(options.results.read_text())))
     return 0
+
+
+def _hot(options: argparse.Namespace) -> int:
+    with _bodies() as (_, _, single, bulk), running(hemline(single, bulk)) as instance:
+        waited = instance.server.ways.waited
+        closed(instance.url, waited, 16, 2)  # warm
+        for connections in options.connections:
+            before = instance.cpu()
+            load = closed(instance.url, waited, connections, options.seconds)
+            spent = {part: (now - before[part]) * 1e3 / load.answered for part, now in instance.cpu().items()}
+            sizes = load.batch_sizes
+            mean = sum(size * count for size, count in sizes.items()) / max(1, sum(sizes.values()))
+            print(f"{connections:4d} connections  {load.per_second:7.1f}/s  p50 {load.p50_ms:7.2f}  "
+                  f"p99 {load.p99_ms:7.2f} ms  early {load.early}  batch {mean:.1f}  CPU ms a request "
+                  f"{sum(spent.values()):.3f}: "
+                  + ", ".join(f"{part} {ms:.3f}" for part, ms in spent.items() if ms >= 5e-4), flush=True)  # fmt: skip
+    return 0
+
+
+@contextmanager
+def _bodies() -> Iterator[tuple[Path, list[str], Path, Path]]:
+    """A folder, the pictures, and the files of bodies with one and with many."""
+    images = pictures(os.environ.get("HEMLINE_DATA_DIR", ""))
+    with tempfile.TemporaryDirectory(prefix="hemline-bench-") as folder:
+        yield Path(folder), images, *write_bodies(Path(folder), images)
+
+
+def _write(file: Path, results: report.Results) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

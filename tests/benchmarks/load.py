@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import math
 import os
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +26,7 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Ask:
-    """What to send: where, and what a finished answer looks like. `finished`: what a polled body has when it is done."""
+    """What to send: where, and what an answer looks like. `finished`: what a body has that says that all is done."""
 
     path: str
     bodies: Path
@@ -67,6 +71,39 @@ def open_loop(url: str, ask: Ask, rate: float, connections: int, seconds: float)
     return _run(url, ask, "open", connections, seconds, f"rate={rate:g}")
 
 
+def drained(url: str, ask: Ask, connections: int, seconds: float) -> Load:
+    """Connections that send large requests for so long, and the time until the last is answered. Raises LoadFailed.
+
+    Not by wrk, which drops what is under way at the end: of a few long requests that would be much. Python is fast
+    enough to send a few large bodies.
+    """
+    bodies = ask.bodies.read_bytes().splitlines()
+    headers = {"Content-Type": "application/json", **dict(header.split(":", 1) for header in ask.headers)}
+    before, start = time.process_time(), time.perf_counter()
+
+    def client(number: int) -> list[float]:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
+        took: list[float] = []
+        while (sent := time.perf_counter()) < start + seconds:
+            connection.request("POST", ask.path, bodies[(number + len(took)) % len(bodies)], headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != ask.expect or ask.finished.encode() not in body:
+                raise LoadFailed(f"{ask.path} answered {answer.status}: {body[:300]!r}")
+            took.append(time.perf_counter() - sent)
+        connection.close()
+        return took
+
+    try:
+        with ThreadPoolExecutor(connections) as pool:
+            took = sorted(each for one in pool.map(client, range(connections)) for each in one)
+    except (OSError, http.client.HTTPException) as broken:
+        raise LoadFailed(f"{ask.path}: {broken!r}") from broken
+    lasted = time.perf_counter() - start
+    at = [took[max(0, math.ceil(share * len(took)) - 1)] * 1e3 for share in (0.5, 0.9, 0.99, 0.999, 1)]
+    return Load(len(took), 0, lasted, *at, client_cpu=(time.process_time() - before) / lasted)
+
+
 def polled(url: str, ask: Ask, connections: int, seconds: float) -> Load:
     """Connections that submit and then poll until the result is there. Raises LoadFailed."""
     return _run(url, ask, "poll", connections, seconds)
@@ -82,8 +119,9 @@ def wrk() -> str:
 def _run(url: str, ask: Ask, mode: str, connections: int, seconds: float, *options: str) -> Load:
     threads = connections if mode in _MODES_OF_MANY_THREADS else min(_THREADS, connections)
     command = [
-        wrk(), "--threads", str(threads), "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s",
-        "--timeout", "60s", "--script", str(_SCRIPT), url, "--", f"mode={mode}", f"bodies={ask.bodies}",
+        wrk(), "--threads", str(threads), "--connections", str(connections), "--duration",
+        f"{max(1, round(seconds))}s", "--timeout", "60s", "--script", str(_SCRIPT), url, "--", f"mode={mode}",
+        f"bodies={ask.bodies}",
         f"path={ask.path}", f"expect={ask.expect}", f"connections={connections}", f"finished={ask.finished}",
         *(f"header={header}" for header in ask.headers), *options,
     ]  # fmt: skip

@@ -20,7 +20,7 @@ _FILE: Final = "t10k-images-idx3-ubyte.gz"
 
 
 def pictures(data_dir: str) -> list[str]:
-    """COUNT different 28×28 PNG files in base64: of Fashion-MNIST's test set, or made of the sample of it that ships."""
+    """COUNT different 28×28 PNG files in base64, of Fashion-MNIST's test set or of the sample of it that ships."""
     folder = Path(data_dir) if data_dir else ROOT / "tests" / "data" / "fashion-mnist-sample"
     with (folder / _FILE).open("rb") as file:
         images = read_idx_images(file)

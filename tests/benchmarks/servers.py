@@ -14,8 +14,8 @@ from typing import Final
 import psutil
 
 from tests.benchmarks.load import Ask
-from tests.benchmarks.pictures import ROOT
-from tests.processes import Client, Process, eventually, free_port, tree
+from tests.benchmarks.pictures import BULK, ROOT
+from tests.processes import Client, Process, free_port, tree
 
 
 PARTS_OF_HEMLINE: Final = {
@@ -58,7 +58,7 @@ def hemline(single: Path, bulk: Path, **settings: str) -> Server:
         Ways(
             Ask("/v1/predictions", single, done, waiting),
             Ask("/v1/predictions", single, 202, finished='"status":"succeeded"'),
-            Ask("/v1/batches", bulk, done, waiting),
+            Ask("/v1/batches", bulk, done, waiting, finished=f'"succeeded":{BULK}'),
         ),
         {"PORT": "{port}", "HEMLINE_HOME": "{home}", **settings}, durable=True,
     )  # fmt: skip
@@ -75,7 +75,8 @@ class Running:
         self._processes: list[Process] = []
         folder.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
-        places = {"{port}": str(self.port), "{home}": str(folder)}
+        others = {f"{{port{number}}}": str(free_port()) for number in (1, 2)}
+        places = {"{port}": str(self.port), "{home}": str(folder), **others}
         environ = {name: _filled(value, places) for name, value in server.environ.items()}
         try:
             for name, command in server.programs.items():
@@ -101,7 +102,7 @@ class Running:
 
     def part(self, process: psutil.Process) -> str:
         line = " ".join(process.cmdline())
-        return next((name for name, word in self.server.parts.items() if word in line), "other")
+        return next((name for name, word in self.server.parts.items() if word in line), "server")
 
     def _sum(self, of: Callable[[psutil.Process], float]) -> dict[str, float]:
         total = dict.fromkeys(self.server.parts, 0.0)

@@ -1,0 +1,115 @@
+"""One round of one server: everything that is measured of it while it is the only one that runs.
+
+A measurement that fails is written down as such and has no figure; the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.benchmarks.load import Ask, Load, LoadFailed, closed, drained, open_loop, polled
+from tests.benchmarks.pictures import BULK
+from tests.benchmarks.servers import Running, Server, running
+
+_BUSY: Final = 0.15  # cores; a server that uses less has nothing left to do
+_KEEPS_UP: Final = 0.95  # share of the offered rate that has to be answered
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How long and how hard. `seconds` of each measurement; `rest` of looking at a server that has nothing to do.
+
+    Open loops use `open_connections`, so that this many requests are under way at most; more wait in the client, and
+    their latency grows.
+    """
+
+    rounds: int = 3
+    seconds: int = 4
+    rest: float = 20
+    connections: tuple[int, ...] = (1, 16, 64, 256)
+    rates: tuple[int, ...] = (100, 200, 400, 800, 1200, 1600, 2000, 2400, 2800, 3200, 4000)
+    open_connections: int = 64
+    task_connections: int = 64
+    bulk_connections: int = 4
+
+
+Figures = dict[str, Any]
+
+
+def measure(server: Server, protocol: Protocol, number: int) -> Figures:
+    """Start a server, measure it, end it. The rest is looked at in the first round only."""
+    figures: Figures = {"server": server.name, "round": number, "failures": []}
+    try:
+        with running(server) as instance:
+            figures["start_seconds"] = instance.start_seconds
+            _warm(instance, protocol)
+            figures["memory"] = instance.memory()
+            if number == 0:
+                figures["rest_cores"] = _rest(instance, protocol.rest)
+            _measure(instance, protocol, figures)
+    except (AssertionError, LoadFailed) as failed:
+        figures["failures"].append(str(failed))
+    return figures
+
+
+def _measure(instance: Running, protocol: Protocol, figures: Figures) -> None:
+    ways, url, seconds = instance.server.ways, instance.url, protocol.seconds
+
+    def note(kind: str, of: Callable[[], Load], **more: Any) -> Load | None:
+        found, failure = _with_cpu(instance, of)
+        if found is None:
+            figures["failures"].append(failure)
+            return None
+        load, cpu_ms = found
+        figures.setdefault(kind, []).append({**load.document(), "cpu_ms": cpu_ms, **more})
+        return load
+
+    for count in protocol.connections:
+        note("closed", lambda: closed(url, ways.waited, count, seconds), connections=count)
+    for rate in protocol.rates:
+        load = note("open", lambda: open_loop(url, ways.waited, rate, protocol.open_connections, seconds), rate=rate)
+        settle(instance, 10)
+        if load is None or load.per_second < _KEEPS_UP * rate:
+            break  # from here on only the queue grows
+    if ways.bulk is not None:
+        bulk: Ask = ways.bulk
+        note("bulk", lambda: drained(url, bulk, protocol.bulk_connections, seconds), images=BULK)
+    if ways.submitted is not None:
+        tasks: Ask = ways.submitted
+        note("polled", lambda: polled(url, tasks, protocol.task_connections, seconds))
+        settle(instance)
+        note("submitted", lambda: closed(url, tasks, protocol.task_connections, seconds))
+
+
+def _with_cpu(instance: Running, of: Callable[[], Load]) -> tuple[tuple[Load, dict[str, float]] | None, str]:
+    """A load and the milliseconds of CPU that each part used for an answer; or why there is none."""
+    before = instance.cpu()
+    try:
+        load = of()
+    except LoadFailed as failed:
+        return None, str(failed)
+    after = instance.cpu()
+    return (load, {part: (used - before.get(part, 0)) * 1e3 / load.answered for part, used in after.items()}), ""
+
+
+def _warm(instance: Running, protocol: Protocol) -> None:
+    for connections in (1, protocol.task_connections):
+        closed(instance.url, instance.server.ways.waited, connections, 1)
+    settle(instance, 10)
+
+
+def _rest(instance: Running, seconds: float) -> dict[str, float]:
+    """Cores that each part uses while nobody asks."""
+    before = instance.cpu()
+    time.sleep(seconds)
+    return {part: (used - before.get(part, 0)) / seconds for part, used in instance.cpu().items()}
+
+
+def settle(instance: Running, seconds: float = 60) -> None:
+    """Wait until a server has done all that it was given: what waits in a queue is no part of the next figure."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and sum(_rest(instance, 0.5).values()) > _BUSY:
+        pass
