@@ -177,7 +177,7 @@ BENCH_LOCKS := $(patsubst %.in,%.lock,$(wildcard tests/benchmarks/*/requirements
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(ROUNDS:%=--rounds %) $(DURATION:%=--seconds %)
 # Pictures of a quick run are for nobody's documentation.
 BENCH_PICTURES = $(if $(QUICK),$(BENCH),docs)
-bench = HEMLINE_DATA_DIR="$(HEMLINE_DATA_DIR)" $(BIN)/python -m tests.benchmarks
+bench = $(BIN)/python -m tests.benchmarks
 draw = $(BENCH)/charts/bin/python tests/benchmarks/charts/draw.py
 
 .PHONY: bench
@@ -190,6 +190,16 @@ bench-peers: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/naive/do
 	for peer in $(PEERS); do $(MAKE) --no-print-directory $(BENCH)/$$peer/done || echo "$$peer cannot be installed here"; done
 	$(bench) compare --peers $(BENCH_OPTIONS) --out $(BENCH)/results-peers.json
 	$(draw) latency $(BENCH)/results-peers.json $(BENCH_PICTURES)/benchmark-peers.png
+
+.PHONY: bench-swap
+bench-swap: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## Change the production model under load; RATE=500, ROUNDS=3
+	$(bench) swap $(RATE:%=--rate %) $(if $(QUICK),--rounds 1 --seconds 3,$(ROUNDS:%=--rounds %)) --out $(BENCH)/swap.json
+	$(draw) swap $(BENCH)/swap.json $(BENCH_PICTURES)/benchmark-swap.png
+
+.PHONY: bench-scaling
+bench-scaling: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## Throughput by number of processes, and what many cores carry
+	$(bench) scaling $(if $(QUICK),--most 2 --seconds 2) --out $(BENCH)/scaling.json
+	$(draw) scaling $(BENCH)/scaling.json $(BENCH_PICTURES)/benchmark-scaling.png
 
 environment = rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \
 	$(BIN)/uv pip install --quiet --python $(@D) --require-hashes -r $< && touch $@ || { rm -rf $(@D); false; }

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.benchmarks import compared, floor, report
+from tests.benchmarks import capacity, compared, floor, report, scaling, swap
 from tests.benchmarks.environment import environment
 from tests.benchmarks.load import LoadFailed, closed
 from tests.benchmarks.pictures import pictures, write_bodies
 from tests.benchmarks.rounds import Protocol, measure
-from tests.benchmarks.servers import hemline, running
+from tests.benchmarks.servers import Server, hemline, running
 
 _QUICK = Protocol(rounds=1, seconds=2, rest=4, rates=(100, 400, 1600))
 _SHORTEST = Protocol(rounds=1, seconds=1, rest=1, connections=(1, 64), rates=(50,))
@@ -40,6 +40,20 @@ def main() -> int:
     show = commands.add_parser("report", help="the tables of earlier results")
     show.add_argument("results", type=Path)
     show.set_defaults(run=_report)
+    swapping = commands.add_parser("swap", help="latency while the production model is changed again and again")
+    swapping.add_argument("--rate", type=float, default=500, help="requests a second")
+    swapping.add_argument("--rounds", type=int, default=3)
+    swapping.add_argument("--seconds", type=int, default=10, help="length of each of the three runs of a round")
+    swapping.add_argument("--out", type=Path, default=Path("build/bench/swap.json"))
+    swapping.set_defaults(run=_swap)
+    scale = commands.add_parser("scaling", help="throughput by the number of web processes and workers")
+    scale.add_argument("--most", type=int, default=4, help="largest number of each")
+    scale.add_argument("--seconds", type=int, default=4)
+    scale.add_argument("--out", type=Path, default=Path("build/bench/scaling.json"))
+    scale.set_defaults(run=_scaling)
+    size = commands.add_parser("capacity", help="what so many cores carry, by the figures of `scaling`")
+    size.add_argument("results", type=Path)
+    size.set_defaults(run=_capacity)
     hot = commands.add_parser("hot", help="the product alone: waited predictions and CPU a request, for work on it")
     hot.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64, 256])
     hot.add_argument("--seconds", type=int, default=5)
@@ -79,6 +93,31 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     print(report.tables(json.loads(options.results.read_text())))
+    return 0
+
+
+def _swap(options: argparse.Namespace) -> int:
+    with _bodies() as (folder, _, single, bulk):
+        found = swap.measure(hemline(single, bulk), options.rate, options.seconds, options.rounds, folder)
+    _write(options.out, {"environment": environment(), **found})
+    print(swap.table(found))
+    return 0
+
+
+def _scaling(options: argparse.Namespace) -> int:
+    with _bodies() as (_, _, single, bulk):
+
+        def serve(web: int, workers: int) -> Server:
+            return hemline(single, bulk, HEMLINE_WEB_PROCESSES=str(web), HEMLINE_PREDICTION_WORKERS=str(workers))
+
+        found = scaling.measure(serve, options.seconds, options.most)
+    _write(options.out, {"environment": environment(), **found})
+    print(capacity.tables(found))
+    return 0
+
+
+def _capacity(options: argparse.Namespace) -> int:
+    print(capacity.tables(json.loads(options.results.read_text())))
     return 0
 
 

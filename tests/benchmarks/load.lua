@@ -8,7 +8,8 @@
 --         thread may sleep; a connection that is late catches up without pause.
 -- poll    every connection submits, then asks `Location` until `finished` stands in the answer, with growing pauses
 --
--- It prints one JSON document.
+-- It prints one JSON document. Where TIMELINE names a file, an open loop writes a line a request there: the moment at which
+-- it should have started (seconds of CLOCK_MONOTONIC) and its latency in ms.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -41,6 +42,17 @@ function setup(thread)
   for _, each in ipairs(threads) do each:set("start", now() + LEAD) end
 end
 
+local function write_timeline(file)
+  local out = assert(io.open(file, "w"))
+  for _, thread in ipairs(threads) do
+    local moments = thread:get("moments")
+    for place, latency in ipairs(thread:get("latencies")) do
+      out:write(("%.6f %.4f\n"):format(moments[place], latency * 1e3))
+    end
+  end
+  out:close()
+end
+
 local function quantile(sorted, share)
   return #sorted > 0 and sorted[math.max(1, math.ceil(share * #sorted))] or 0
 end
@@ -58,6 +70,7 @@ function done(summary, latency)
     for size, count in pairs(thread:get("sizes")) do sizes[size] = (sizes[size] or 0) + count end
     for _, each in ipairs(thread:get("latencies")) do table.insert(all, each) end
   end
+  if os.getenv("TIMELINE") then write_timeline(os.getenv("TIMELINE")) end
   table.sort(all)
   local own = #all > 0
   local function at(share) return own and quantile(all, share) * 1e3 or latency:percentile(share * 100) / 1e3 end
@@ -73,7 +86,7 @@ end
 
 -- Of each thread ------------------------------------------------------------------------------------------------------
 
-answered, early, failed, complaint, sizes, latencies = 0, 0, 0, "", {}, {}
+answered, early, failed, complaint, sizes, latencies, moments = 0, 0, 0, "", {}, {}, {}
 
 local options, requests, turn = {}, {}, 0
 local intended, location, pause, asked
@@ -146,6 +159,7 @@ end
 local function response_open(status, _, body)
   count(status, body)
   table.insert(latencies, now() - intended)
+  table.insert(moments, intended)
 end
 
 local function response_poll(status, headers, body)

@@ -66,9 +66,15 @@ def closed(url: str, ask: Ask, connections: int, seconds: float) -> Load:
     return _run(url, ask, "closed", connections, seconds)
 
 
-def open_loop(url: str, ask: Ask, rate: float, connections: int, seconds: float) -> Load:
-    """Requests that start at `rate` a second on average, however long answers take. Raises LoadFailed."""
-    return _run(url, ask, "open", connections, seconds, f"rate={rate:g}")
+def open_loop(
+    url: str, ask: Ask, rate: float, connections: int, seconds: float, timeline: Path | None = None
+) -> Load:
+    """Requests that start at `rate` a second on average, however long answers take. Raises LoadFailed.
+
+    `timeline` gets a line for each: when it should have started (`time.monotonic`) and its latency in ms.
+    """
+    environ = {"TIMELINE": str(timeline)} if timeline else {}
+    return _run(url, ask, "open", connections, seconds, f"rate={rate:g}", **environ)
 
 
 def drained(url: str, ask: Ask, connections: int, seconds: float) -> Load:
@@ -116,7 +122,7 @@ def wrk() -> str:
     return found
 
 
-def _run(url: str, ask: Ask, mode: str, connections: int, seconds: float, *options: str) -> Load:
+def _run(url: str, ask: Ask, mode: str, connections: int, seconds: float, *options: str, **environ: str) -> Load:
     threads = connections if mode in _MODES_OF_MANY_THREADS else min(_THREADS, connections)
     command = [
         wrk(), "--threads", str(threads), "--connections", str(connections), "--duration",
@@ -126,7 +132,7 @@ def _run(url: str, ask: Ask, mode: str, connections: int, seconds: float, *optio
         *(f"header={header}" for header in ask.headers), *options,
     ]  # fmt: skip
     before = _cpu_of_children()
-    ended = subprocess.run(command, capture_output=True, text=True)
+    ended = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True)
     if ended.returncode:
         raise LoadFailed(f"wrk ended with {ended.returncode}: {ended.stdout[-1000:]}{ended.stderr[-1000:]}")
     said = json.loads(ended.stdout[ended.stdout.rindex('{"answered"') :])

@@ -52,7 +52,8 @@ TARGETS: Final = (
 
 def tables(results: Results) -> str:
     """All of it as Markdown."""
-    parts = [_servers(results), _parts_of_product(results), _open_loops(results), _targets(results), _failures(results)]
+    parts = [_protocol(results), _servers(results), _parts_of_product(results), _open_loops(results),
+             _targets(results), _failures(results)]  # fmt: skip
     return "\n\n".join(part for part in parts if part)
 
 
@@ -103,6 +104,16 @@ def _rounds(results: Results, server: str) -> list[dict[str, Any]]:
 
 def _names(results: Results) -> list[str]:
     return list(dict.fromkeys(each["server"] for each in results["rounds"]))
+
+
+def _protocol(results: Results) -> str:
+    where, how = results["environment"], results["protocol"]
+    return (
+        f"{where['cores']} cores of {where['processor']}, shared with the clients ({where['wrk']}), Python "
+        f"{where['python']}, commit {where['commit']}, {where['at'][:10]}. Medians of {how['rounds']} interleaved "
+        f"rounds, {how['seconds']} s a measurement, 512 different images in turn; only one server runs at a time. Load average "
+        f"before: {where['load_average']:.2f}."
+    )
 
 
 def _servers(results: Results) -> str:

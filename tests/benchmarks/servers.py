@@ -69,6 +69,7 @@ class Running:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
+        self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = Client(self.url)
@@ -100,13 +101,18 @@ class Running:
         for process in reversed(self._processes):
             process.stop()
 
+    def processes(self) -> list[psutil.Process]:
+        """All that live."""
+        return [process for started in self._processes for process in tree(started.popen.pid)]
+
     def part(self, process: psutil.Process) -> str:
+        """The part that a process belongs to."""
         line = " ".join(process.cmdline())
         return next((name for name, word in self.server.parts.items() if word in line), "server")
 
     def _sum(self, of: Callable[[psutil.Process], float]) -> dict[str, float]:
         total = dict.fromkeys(self.server.parts, 0.0)
-        for process in (each for started in self._processes for each in tree(started.popen.pid)):
+        for process in self.processes():
             try:
                 part = self.part(process)
                 total[part] = total.get(part, 0.0) + of(process)
