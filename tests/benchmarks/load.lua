@@ -63,12 +63,14 @@ end
 
 function done(summary, latency)
   local answered, early, failed, complaint, sizes, all = 0, 0, 0, "", {}, {}
+  local first, last = math.huge, 0
   for _, thread in ipairs(threads) do
     answered, early = answered + thread:get("answered"), early + thread:get("early")
     failed = failed + thread:get("failed")
     complaint = complaint ~= "" and complaint or thread:get("complaint")
     for size, count in pairs(thread:get("sizes")) do sizes[size] = (sizes[size] or 0) + count end
     for _, each in ipairs(thread:get("latencies")) do table.insert(all, each) end
+    first, last = math.min(first, thread:get("began")), math.max(last, thread:get("ended"))
   end
   if os.getenv("TIMELINE") then write_timeline(os.getenv("TIMELINE")) end
   table.sort(all)
@@ -80,13 +82,14 @@ function done(summary, latency)
   io.write(("\n" .. [[{"answered": %d, "early": %d, "failed": %d, "broken": %d, "complaint": %s, "seconds": %.6f,
     "p50_ms": %.4f, "p90_ms": %.4f, "p99_ms": %.4f, "p999_ms": %.4f, "max_ms": %.4f, "batch_sizes": {%s}}]] .. "\n"):format(
     answered, early, failed, errors.connect + errors.read + errors.write + errors.timeout, json_text(complaint),
-    summary.duration / 1e6, at(0.5), at(0.9), at(0.99), at(0.999), own and all[#all] * 1e3 or latency.max / 1e3,
+    own and last - first or summary.duration / 1e6, at(0.5), at(0.9), at(0.99), at(0.999), own and all[#all] * 1e3 or latency.max / 1e3,
     table.concat(batches, ", ")))
 end
 
 -- Of each thread ------------------------------------------------------------------------------------------------------
 
 answered, early, failed, complaint, sizes, latencies, moments = 0, 0, 0, "", {}, {}, {}
+began, ended = math.huge, 0 -- of what is in `latencies`: wrk's own duration has threads that sleep at the end
 
 local options, requests, turn = {}, {}, 0
 local intended, location, pause, asked
@@ -152,13 +155,18 @@ local function count(status, body)
   end
 end
 
+local function record()
+  began, ended = math.min(began, intended), now()
+  table.insert(latencies, ended - intended)
+end
+
 local function response_closed(status, _, body)
   count(status, body)
 end
 
 local function response_open(status, _, body)
   count(status, body)
-  table.insert(latencies, now() - intended)
+  record()
   table.insert(moments, intended)
 end
 
@@ -168,7 +176,7 @@ local function response_poll(status, headers, body)
     location = nil
   elseif body:find(options.finished, 1, true) then
     answered = answered + 1
-    table.insert(latencies, now() - intended)
+    record()
     location = nil
   elseif not location then
     location, pause = headers["location"] or headers["Location"], FIRST_PAUSE

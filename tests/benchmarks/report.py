@@ -109,10 +109,10 @@ def _names(results: Results) -> list[str]:
 def _protocol(results: Results) -> str:
     where, how = results["environment"], results["protocol"]
     return (
-        f"{where['cores']} cores of {where['processor']}, shared with the clients ({where['wrk']}), Python "
-        f"{where['python']}, commit {where['commit']}, {where['at'][:10]}. Medians of {how['rounds']} interleaved "
-        f"rounds, {how['seconds']} s a measurement, 512 different images in turn; only one server runs at a time. Load average "
-        f"before: {where['load_average']:.2f}."
+        f"{where['cores']} cores of {where['processor']}, shared with the clients ({where['wrk']}); Python "
+        f"{where['python']}; commit {where['commit']}; {where['at'][:10]}. Medians of {how['rounds']} interleaved "
+        f"rounds, {how['seconds']} s a measurement, 512 different images in turn, only one server at a time. Load "
+        f"average before: {where['load_average']:.2f}."
     )
 
 

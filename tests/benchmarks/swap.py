@@ -77,9 +77,9 @@ def _run(instance: Running, rate: float, seconds: int, versions: list[str], fold
         if versions:
             swapper.join()
     requests = [tuple(map(float, line.split())) for line in timeline.read_text().splitlines()]
-    start = min(moment for moment, _ in requests)
+    start, end = min(moment for moment, _ in requests), max(moment for moment, _ in requests)
     return {"requests": sorted((round(moment - start, 4), took) for moment, took in requests),
-            "swaps": [round(moment - start, 4) for moment in swaps if moment > start],
+            "swaps": [round(moment - start, 4) for moment in swaps if start < moment < end],
             "p50_ms": load.p50_ms, "p99_ms": load.p99_ms, "early": load.early}  # fmt: skip
 
 
