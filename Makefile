@@ -187,7 +187,7 @@ bench: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/naive/done $(B
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/naive/done $(BENCH)/charts/done ## Measure them beside six model servers
-	for peer in $(PEERS); do $(MAKE) --no-print-directory $(BENCH)/$$peer/done || echo "$$peer cannot be installed here"; done
+	@for peer in $(PEERS); do $(MAKE) --no-print-directory $(BENCH)/$$peer/done || echo "$$peer cannot be installed here"; done
 	$(bench) compare --peers $(BENCH_OPTIONS) --out $(BENCH)/results-peers.json
 	$(draw) latency $(BENCH)/results-peers.json $(BENCH_PICTURES)/benchmark-peers.png
 
@@ -201,7 +201,8 @@ bench-scaling: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts
 	$(bench) scaling $(if $(QUICK),--most 2 --seconds 2) --out $(BENCH)/scaling.json
 	$(draw) scaling $(BENCH)/scaling.json $(BENCH_PICTURES)/benchmark-scaling.png
 
-environment = rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \
+# The environment of one server.
+environment = @echo "Installing what $(notdir $(@D)) needs"; rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \
 	$(BIN)/uv pip install --quiet --python $(@D) --require-hashes -r $< && touch $@ || { rm -rf $(@D); false; }
 
 $(BENCH)/%/done: tests/benchmarks/%/requirements.lock | $(VENV)/dev.done

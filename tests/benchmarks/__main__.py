@@ -69,7 +69,8 @@ def main() -> int:
 def _compare(options: argparse.Namespace) -> int:
     given = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
     protocol = replace(options.protocol, **given)
-    results = {"environment": environment(), "protocol": asdict(protocol), "rounds": [], "floor": [], "absent": {}}
+    results: report.Results = {"environment": environment(), "protocol": asdict(protocol),
+                               "rounds": [], "floor": [], "absent": {}}  # fmt: skip
     with _bodies() as (folder, images, single, bulk):
         servers = [hemline(single, bulk), *([] if options.only_product else [compared.naive(single)])]
         if options.peers is not None:

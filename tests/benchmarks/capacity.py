@@ -61,11 +61,15 @@ def cost(runs: list[dict[str, Any]]) -> Cost:
 
 def plan(of: Cost, cores: int, redis: int | None = None) -> Plan:
     """Cores given to the parts in proportion to what they cost; `redis`: so many instances and no more."""
-    per_core = 1e3 * _PLANNED * cores / sum(of.cpu_ms.values())
-    instances = redis if redis is not None else max(1, math.ceil(per_core * of.cpu_ms["redis"] / 1e3 / _PLANNED))
-    per_second = min(per_core, 1e3 * _PLANNED * instances / of.cpu_ms["redis"])
-    web, workers = (max(1, math.ceil(per_second * of.cpu_ms[part] / 1e3 / _PLANNED)) for part in ("web", "worker"))
-    return Plan(cores, web, workers, instances, per_second)
+
+    def needed(part: str, per_second: float) -> int:
+        # What rounding errors add is no reason for one more.
+        return max(1, math.ceil(per_second * of.cpu_ms[part] / 1e3 / _PLANNED - 1e-6))
+
+    all_cores = 1e3 * _PLANNED * cores / sum(of.cpu_ms.values())
+    instances = redis if redis is not None else needed("redis", all_cores)
+    per_second = min(all_cores, 1e3 * _PLANNED * instances / of.cpu_ms["redis"])
+    return Plan(cores, needed("web", per_second), needed("worker", per_second), instances, per_second)
 
 
 def tables(results: dict[str, Any]) -> str:

@@ -91,7 +91,7 @@ def _bodies(file: Path, images: list[str], body: Callable[[str], object]) -> Pat
     return file
 
 
-def _tensor(image: str) -> dict:
+def _tensor(image: str) -> object:
     return {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [image]}]}
 
 

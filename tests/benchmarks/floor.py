@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import multiprocessing
 import time
-from typing import Final
+from typing import Any, Final
 
 PROCESSES: Final = 2
 _BATCH: Final = 64
+_together: Any = None  # of the processes of the pool
 
 
 def images_per_second(images: list[str], seconds: float) -> float:
@@ -20,7 +21,7 @@ def images_per_second(images: list[str], seconds: float) -> float:
         return sum(pool.starmap(_classify, [(images, seconds)] * PROCESSES, chunksize=1))
 
 
-def _prepare(together: object) -> None:
+def _prepare(together: Any) -> None:
     global _together
     _together = together
 
@@ -37,7 +38,7 @@ def _classify(images: list[str], seconds: float) -> float:
     interpreter.resize_tensor_input(source, [_BATCH, 28, 28, 1])
     interpreter.allocate_tensors()
     pixels, done = np.zeros((_BATCH, 28, 28, 1), np.uint8), 0
-    _together.wait()  # type: ignore[name-defined]
+    _together.wait()
     end = (start := time.perf_counter()) + seconds
     while (now := time.perf_counter()) < end:
         for place in range(_BATCH):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
@@ -13,6 +13,7 @@ NAIVE, FASTAPI, RAY = "Flask + Celery", "FastAPI", "Ray Serve"
 BENTOML, LITSERVE = "BentoML", "LitServe"
 FLOOR, FIXED = "the floor", ""
 _SERVING: Final = ("web", "worker", "redis")
+_PARTS: Final = (*_SERVING, "training", "supervisor")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ TARGETS: Final = (
 
 def tables(results: Results) -> str:
     """All of it as Markdown."""
-    parts = [_protocol(results), _servers(results), _parts_of_product(results), _open_loops(results),
-             _targets(results), _failures(results)]  # fmt: skip
+    parts = [part(results) for part in (_protocol, _servers, _loaded, _idle, _open_loops, _targets, _failures)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -143,24 +143,29 @@ def _servers(results: Results) -> str:
     return _markdown(rows)
 
 
-def _parts_of_product(results: Results) -> str:
+def _loaded(results: Results) -> str:
     """Where the product's CPU goes, and how large its batches are."""
+    loads = [each for one in _rounds(results, PRODUCT) for each in one.get("closed", [])]
+    rows = [["connections", *(f"{part}, CPU ms" for part in _PARTS), "batch size p10 / p50 / p90 / largest",
+             "not held, answered with 202"], ["---"] * (len(_PARTS) + 3)]  # fmt: skip
+    for count in sorted({each["connections"] for each in loads}):
+        found = [each for each in loads if each["connections"] == count]
+        spent = [median(each["cpu_ms"].get(part, 0.0) for each in found) for part in _PARTS]
+        batches = sorted(int(size) for each in found for size, many in each["batch_sizes"].items() for _ in range(many))
+        quantiles = [batches[int(share * (len(batches) - 1))] for share in (0.1, 0.5, 0.9, 1)] if batches else [None]
+        rows.append([str(count), *map(_number, spent), _cell(quantiles), str(sum(each["early"] for each in found))])
+    return f"{PRODUCT} by part, waited predictions:\n\n{_markdown(rows)}"
+
+
+def _idle(results: Results) -> str:
+    """What the product's parts take when there is nothing to do."""
     mine = _rounds(results, PRODUCT)
-    parts = [*_SERVING, "training", "supervisor"]
-    rows = [["connections", *(f"{part}, CPU ms" for part in parts), "mean batch", "answers that did not wait (202)"],
-            ["---"] * (len(parts) + 3)]  # fmt: skip
-    for count in sorted({each["connections"] for one in mine for each in one.get("closed", [])}):
-        found = [each for one in mine for each in one.get("closed", []) if each["connections"] == count]
-        spent = [median(each["cpu_ms"].get(part, 0.0) for each in found) for part in parts]
-        sizes = [(int(size), many) for each in found for size, many in each["batch_sizes"].items()]
-        mean = sum(size * many for size, many in sizes) / max(1, sum(many for _, many in sizes))
-        rows.append([str(count), *map(_number, spent), _number(mean), str(sum(each["early"] for each in found))])
-    idle = [["part", "idle PSS MB", "cores at rest"], ["---"] * 3]
-    for part in parts:
+    rows = [["part", "idle PSS MB", "cores at rest"], ["---"] * 3]
+    for part in _PARTS:
         sizes = [one["memory"].get(part, 0.0) / 1e6 for one in mine if "memory" in one]
         cores = [one["rest_cores"].get(part, 0.0) for one in mine if "rest_cores" in one]
-        idle.append([part, _number(median(sizes) if sizes else None), _number(median(cores) if cores else None)])
-    return f"{PRODUCT} by part:\n\n{_markdown(rows)}\n\n{_markdown(idle)}"
+        rows.append([part, *(_number(median(values)) if values else "" for values in (sizes, cores))])
+    return _markdown(rows)
 
 
 def _open_loops(results: Results) -> str:
@@ -188,7 +193,7 @@ def _targets(results: Results) -> str:
 def _judged(results: Results, target: Target, bounds: tuple[Bound, ...]) -> Iterator[tuple[bool | None, str]]:
     own = figure(results, PRODUCT, target.figure)
     for bound in bounds:
-        limit = bound.factor
+        limit: float | None = bound.factor
         said = f"{'≥' if target.more else '≤'} {bound.factor:g}"
         if bound.of != FIXED:
             other = figure(results, bound.of, target.figure)
@@ -212,7 +217,7 @@ def _ratio(own: float | None, other: float | None) -> float | None:
     return own / other if own is not None and other else None
 
 
-def _cell(values: list[float | None], unit: str = "") -> str:
+def _cell(values: Sequence[float | None], unit: str = "") -> str:
     if all(value is None for value in values):
         return ""
     return " / ".join(_number(value) + unit if value is not None else "–" for value in values)

@@ -15,7 +15,8 @@ from statistics import median
 from typing import Any, Final
 
 from tests.benchmarks.load import open_loop
-from tests.benchmarks.servers import Client, Running, Server, running
+from tests.benchmarks.servers import Running, Server, running
+from tests.processes import Client
 
 _CONNECTIONS: Final = 32
 _EVERY: Final = 1.0  # seconds between two swaps
