@@ -103,10 +103,10 @@ class Process:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
-    def await_(self, condition: Callable[[], object], what: str) -> None:
+    def await_(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Come back when the process has begun to do its work; where it does not, end it and show what it said."""
         try:
-            eventually(lambda: self.popen.poll() is not None or condition(), what)
+            eventually(lambda: self.popen.poll() is not None or condition(), what, seconds)
             assert self.popen.poll() is None, f"ended, instead of: {what}"
         except BaseException as failed:
             self.stop(signal.SIGKILL)

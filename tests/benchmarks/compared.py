@@ -39,9 +39,13 @@ def naive(bodies: Path) -> Server:
 
 
 def peers(images: list[str], folder: Path) -> Iterator[Server]:
-    """All of them, with files of bodies as each of them wants its own."""
+    """All of them, with files of bodies as each of them wants its own.
+
+    Where it depends on the figure which settings are the best, there are several of a server, and targets take the best.
+    """
     plain = _bodies(folder / "plain.jsonl", images, lambda image: {"image": image})
     instances = _bodies(folder / "instances.jsonl", images, lambda image: {"instances": [image]})
+    lists = _bodies(folder / "lists.jsonl", images, lambda image: {"images": [image]})
     tensors = _bodies(folder / "tensors.jsonl", images, _tensor)
     yield _peer(
         "fastapi", "FastAPI + uvicorn ×2, model inline",
@@ -63,16 +67,18 @@ def peers(images: list[str], folder: Path) -> Iterator[Server]:
         MLSERVER_HTTP_PORT="{port}", MLSERVER_HOST="127.0.0.1", MLSERVER_PARALLEL_WORKERS="0",
         MLSERVER_GRPC_PORT="{port1}", MLSERVER_METRICS_PORT="{port2}", MLSERVER_DEBUG="false",
     )  # fmt: skip
-    yield _peer(
-        "bentoml", "BentoML, 2 workers",
-        ["{bin}/bentoml", "serve", "server:Fashion", "--working-dir", "{folder}", "--host", "127.0.0.1",
-         "--port", "{port}"], "/readyz", "/predict", plain,
-        BENTOML_HOME="{home}/bentoml", BENTOML_DO_NOT_TRACK="True",
-    )  # fmt: skip
-    yield _peer(
-        "litserve", "LitServe, 2 workers", ["{bin}/python", "{folder}/server.py", "{port}", "1"], "/health", "/predict",
-        plain,
-    )  # fmt: skip
+    for name, path, bodies in (("", "/predict", plain), (", adaptive batching", "/predict_batched", lists)):
+        yield _peer(
+            "bentoml", f"BentoML, 2 workers{name}",
+            ["{bin}/bentoml", "serve", "server:Fashion", "--working-dir", "{folder}", "--host", "127.0.0.1",
+             "--port", "{port}"], "/readyz", path, bodies,
+            BENTOML_HOME="{home}/bentoml", BENTOML_DO_NOT_TRACK="True",
+        )  # fmt: skip
+    for processes in ("1", "2"):
+        yield _peer(
+            "litserve", f"LitServe, 2 workers, {processes} for HTTP",
+            ["{bin}/python", "{folder}/server.py", "{port}", processes], "/health", "/predict", plain,
+        )  # fmt: skip
 
 
 # What Hemline's supervisor sets for its parts, too: a network of this size gains nothing from threads.

@@ -58,7 +58,7 @@ def tables(results: Results) -> str:
 
 
 def figure(results: Results, server: str, name: str) -> float | None:
-    """The median over the rounds of what `name` says of a server, found by the beginning of its name."""
+    """The median over the rounds of what `name` says of a server."""
     if server == FLOOR:
         return median(results["floor"]) if results["floor"] else None
     found = [value for each in _rounds(results, server) if (value := _value(each, name)) is not None]
@@ -99,7 +99,7 @@ def _counts(part: str) -> bool:
 
 
 def _rounds(results: Results, server: str) -> list[dict[str, Any]]:
-    return [each for each in results["rounds"] if each["server"].startswith(server)]
+    return [each for each in results["rounds"] if each["server"] == server]
 
 
 def _names(results: Results) -> list[str]:
@@ -187,7 +187,8 @@ def _targets(results: Results) -> str:
         own = figure(results, PRODUCT, target.figure)
         rows.append([target.title, _number(own), *("; ".join(text for _, text in _judged(results, target, bounds))
                                                    for bounds in (target.must, target.aim))])  # fmt: skip
-    return f"Targets:\n\n{_markdown(rows)}"
+    verdict = "every “must” that could be judged is met" if met(results) else "some “must” is missed"
+    return f"Targets ({verdict}):\n\n{_markdown(rows)}"
 
 
 def _judged(results: Results, target: Target, bounds: tuple[Bound, ...]) -> Iterator[tuple[bool | None, str]]:
@@ -196,7 +197,7 @@ def _judged(results: Results, target: Target, bounds: tuple[Bound, ...]) -> Iter
         limit: float | None = bound.factor
         said = f"{'≥' if target.more else '≤'} {bound.factor:g}"
         if bound.of != FIXED:
-            other = figure(results, bound.of, target.figure)
+            other = _best(results, bound.of, target)
             said += f" × {bound.of}"
             limit = None if other is None else other * bound.factor
         if own is None or limit is None:
@@ -205,6 +206,13 @@ def _judged(results: Results, target: Target, bounds: tuple[Bound, ...]) -> Iter
         ok = own >= limit if target.more else own <= limit
         reached = own / limit * bound.factor
         yield ok, f"{said}: {'met' if ok else f'missed by {abs(own / limit - 1):.0%}'} ({reached:.3g})"
+
+
+def _best(results: Results, of: str, target: Target) -> float | None:
+    """The figure of another server, whose name begins so; where it was measured with several settings, the best."""
+    names = [FLOOR] if of == FLOOR else [name for name in _names(results) if name.startswith(of)]
+    found = [value for name in names if (value := figure(results, name, target.figure)) is not None]
+    return (max if target.more else min)(found, default=None)
 
 
 def _failures(results: Results) -> str:

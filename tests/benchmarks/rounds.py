@@ -96,8 +96,8 @@ def _with_cpu(instance: Running, of: Callable[[], Load]) -> tuple[tuple[Load, di
 
 
 def _warm(instance: Running, protocol: Protocol) -> None:
-    for connections in (1, protocol.task_connections):
-        closed(instance.url, instance.server.ways.waited, connections, 1)
+    for connections in (16, protocol.task_connections):
+        closed(instance.url, instance.server.ways.waited, connections, 2)
     settle(instance, 10)
 
 

@@ -18,6 +18,7 @@ from tests.benchmarks.pictures import BULK, ROOT
 from tests.processes import Client, Process, free_port, tree
 
 
+_LONGEST_START: Final = 180  # seconds
 PARTS_OF_HEMLINE: Final = {
     "redis": "redis-server", "worker": "workers.prediction_worker", "training": "workers.training_worker",
     "web": "granian", "supervisor": "serve.py",
@@ -83,7 +84,9 @@ class Running:
             for name, command in server.programs.items():
                 words = [_filled(word, places) for word in command]
                 self._processes.append(Process(words, folder / f"{name}.log", environ))
-            self._processes[-1].await_(lambda: self.http.answers(server.ready), f"{server.name} is ready")
+            self._processes[-1].await_(
+                lambda: self.http.answers(server.ready), f"{server.name} is ready", _LONGEST_START
+            )
         except BaseException:
             self.stop()
             raise
