@@ -20,7 +20,7 @@ from tests.benchmarks.rounds import Protocol, measure
 from tests.benchmarks.servers import Server, hemline, running
 
 _QUICK = Protocol(rounds=1, seconds=2, rest=4, rates=(100, 400, 1600))
-_SHORTEST = Protocol(rounds=1, seconds=1, rest=1, connections=(1, 64), rates=(50,))
+_SHORTEST = Protocol(rounds=1, seconds=2, rest=1, connections=(1, 64), rates=(50,))
 
 
 def main() -> int:

@@ -41,7 +41,8 @@ def naive(bodies: Path) -> Server:
 def peers(images: list[str], folder: Path) -> Iterator[Server]:
     """All of them, with files of bodies as each of them wants its own.
 
-    Where it depends on the figure which settings are the best, there are several of a server, and targets take the best.
+    Where it depends on the figure which settings are the best, a server is there with several, and the targets take the
+    best of each.
     """
     plain = _bodies(folder / "plain.jsonl", images, lambda image: {"image": image})
     instances = _bodies(folder / "instances.jsonl", images, lambda image: {"instances": [image]})

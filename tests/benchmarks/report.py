@@ -66,7 +66,7 @@ def figure(results: Results, server: str, name: str) -> float | None:
 
 
 def met(results: Results) -> bool:
-    """Whether every "must" that could be judged is met."""
+    """Whether every “must” that could be judged is met; a figure of ours that there is not meets none."""
     return all(ok is not False for target in TARGETS for ok, _ in _judged(results, target, target.must))
 
 
@@ -201,7 +201,7 @@ def _judged(results: Results, target: Target, bounds: tuple[Bound, ...]) -> Iter
             said += f" × {bound.of}"
             limit = None if other is None else other * bound.factor
         if own is None or limit is None:
-            yield None, f"{said}: not measured"
+            yield (False if own is None else None), f"{said}: not measured"
             continue
         ok = own >= limit if target.more else own <= limit
         reached = own / limit * bound.factor

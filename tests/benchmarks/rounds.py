@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -97,7 +98,8 @@ def _with_cpu(instance: Running, of: Callable[[], Load]) -> tuple[tuple[Load, di
 
 def _warm(instance: Running, protocol: Protocol) -> None:
     for connections in (16, protocol.task_connections):
-        closed(instance.url, instance.server.ways.waited, connections, 2)
+        with suppress(LoadFailed):  # what is wrong shows in the figures
+            closed(instance.url, instance.server.ways.waited, connections, 2)
     settle(instance, 10)
 
 
