@@ -1,10 +1,11 @@
 """What 10, 100 and 1,000 cores carry, from what one prediction costs each part; checked against what was measured.
 
-The model is the law of the busiest part. A web process and a worker use one core at most (the interpreter's lock; one
-network at a time), and so does a Redis, which runs commands one after another. With P web processes, W workers and S
-Redis on C cores, the predictions a second are the least of P / web, W / worker, S / redis and C / (sum of all), where
-each part stands for its seconds of CPU a prediction. It leaves out what neighbours on a machine cost each other, so it
-is an upper bound; the table says by how much.
+The model is the law of the busiest part. A web process uses one core at most (the interpreter's lock), and so does a
+worker for batches of single predictions (only larger ones are shared among its threads), and a Redis, which runs
+commands one after another. With P web processes, W workers and S Redis on C cores, the predictions a second are the
+least of P / web, W / worker, S / redis and C / (sum of all), where each part stands for its seconds of CPU a
+prediction. It leaves out what neighbours on a machine cost each other, so it is an upper bound; the table says by how
+much.
 
 A second limit is memory: Redis keeps a finished prediction until it expires.
 """

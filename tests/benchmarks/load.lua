@@ -19,7 +19,6 @@ ffi.cdef [[
 ]]
 local moment, CLOCK_MONOTONIC = ffi.new("moment"), 1
 local FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.04 -- seconds between two polls
-local LEAD = 0.5 -- seconds that all threads get to start
 
 local function now()
   ffi.C.clock_gettime(CLOCK_MONOTONIC, moment)
@@ -35,11 +34,10 @@ end
 
 local threads = {}
 
+-- Called just before the thread starts. Earlier threads run already: their states must not be touched before `done`.
 function setup(thread)
   thread:set("number", #threads)
   table.insert(threads, thread)
-  -- Called once a thread, and the last call is the one that counts.
-  for _, each in ipairs(threads) do each:set("start", now() + LEAD) end
 end
 
 local function write_timeline(file)
@@ -124,7 +122,7 @@ end
 
 local function request_open()
   -- The superposition of `connections` independent Poisson processes is one of `rate`.
-  intended = (intended or start) - math.log(1 - math.random()) * options.connections / options.rate
+  intended = (intended or now()) - math.log(1 - math.random()) * options.connections / options.rate
   sleep_until(intended)
   return next_request()
 end
