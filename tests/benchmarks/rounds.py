@@ -15,6 +15,7 @@ from tests.benchmarks.load import Ask, Load, LoadFailed, closed, drained, open_l
 from tests.benchmarks.pictures import BULK
 from tests.benchmarks.servers import Running, Server, running
 
+_WARMING: Final = 4  # connections
 _BUSY: Final = 0.15  # cores; a server that uses less has nothing left to do
 _KEEPS_UP: Final = 0.95  # share of the offered rate that has to be answered
 
@@ -41,48 +42,62 @@ Figures = dict[str, Any]
 
 
 def measure(server: Server, protocol: Protocol, number: int) -> Figures:
-    """Start a server, measure it, end it. The rest is looked at in the first round only."""
+    """Start a server, measure it, end it; anew for each kind of load, so that none suffers from what another left.
+
+    That is for Flask with Celery: once many connections have waited for results, one alone is answered after seconds.
+    """
     figures: Figures = {"server": server.name, "round": number, "failures": []}
-    try:
-        with running(server) as instance:
-            figures["start_seconds"] = instance.start_seconds
-            _warm(instance, protocol)
-            figures["memory"] = instance.memory()
-            if number == 0:
-                figures["rest_cores"] = _rest(instance, protocol.rest)
-            _measure(instance, protocol, figures)
-    except (AssertionError, LoadFailed) as failed:
-        figures["failures"].append(str(failed))
+    for part in (_closed_loops, _open_loops, _tasks):
+        try:
+            with running(server) as instance:
+                figures.setdefault("start_seconds", instance.start_seconds)
+                _warm(instance)
+                figures.setdefault("memory", instance.memory())
+                if "rest_cores" not in figures and number == 0:
+                    figures["rest_cores"] = _rest(instance, protocol.rest)
+                part(instance, protocol, figures)
+        except (AssertionError, LoadFailed) as failed:
+            figures["failures"].append(str(failed))
     return figures
 
 
-def _measure(instance: Running, protocol: Protocol, figures: Figures) -> None:
-    ways, url, seconds = instance.server.ways, instance.url, protocol.seconds
-
-    def note(kind: str, of: Callable[[], Load], **more: Any) -> Load | None:
-        found, failure = _with_cpu(instance, of)
-        if found is None:
-            figures["failures"].append(failure)
-            return None
-        load, cpu_ms = found
-        figures.setdefault(kind, []).append({**load.document(), "cpu_ms": cpu_ms, **more})
-        return load
-
+def _closed_loops(instance: Running, protocol: Protocol, figures: Figures) -> None:
+    url, waited = instance.url, instance.server.ways.waited
     for count in protocol.connections:
-        note("closed", lambda: closed(url, ways.waited, count, seconds), connections=count)
+        _note(instance, figures, "closed", lambda: closed(url, waited, count, protocol.seconds), connections=count)
+
+
+def _open_loops(instance: Running, protocol: Protocol, figures: Figures) -> None:
+    url, waited, most = instance.url, instance.server.ways.waited, protocol.open_connections
     for rate in protocol.rates:
-        load = note("open", lambda: open_loop(url, ways.waited, rate, protocol.open_connections, seconds), rate=rate)
-        settle(instance, 10)
+        load = _note(
+            instance, figures, "open", lambda: open_loop(url, waited, rate, most, protocol.seconds), rate=rate
+        )
         if load is None or load.per_second < _KEEPS_UP * rate:
             break  # from here on only the queue grows
+        settle(instance, 10)
+
+
+def _tasks(instance: Running, protocol: Protocol, figures: Figures) -> None:
+    url, seconds, ways = instance.url, protocol.seconds, instance.server.ways
     if ways.bulk is not None:
         bulk: Ask = ways.bulk
-        note("bulk", lambda: drained(url, bulk, protocol.bulk_connections, seconds), images=BULK)
+        _note(instance, figures, "bulk", lambda: drained(url, bulk, protocol.bulk_connections, seconds), images=BULK)
     if ways.submitted is not None:
         tasks: Ask = ways.submitted
-        note("polled", lambda: polled(url, tasks, protocol.task_connections, seconds))
+        _note(instance, figures, "polled", lambda: polled(url, tasks, protocol.task_connections, seconds))
         settle(instance)
-        note("submitted", lambda: closed(url, tasks, protocol.task_connections, seconds))
+        _note(instance, figures, "submitted", lambda: closed(url, tasks, protocol.task_connections, seconds))
+
+
+def _note(instance: Running, figures: Figures, kind: str, of: Callable[[], Load], **more: int) -> Load | None:
+    found, failure = _with_cpu(instance, of)
+    if found is None:
+        figures["failures"].append(failure)
+        return None
+    load, cpu_ms = found
+    figures.setdefault(kind, []).append({**load.document(), "cpu_ms": cpu_ms, **more})
+    return load
 
 
 def _with_cpu(instance: Running, of: Callable[[], Load]) -> tuple[tuple[Load, dict[str, float]] | None, str]:
@@ -96,10 +111,9 @@ def _with_cpu(instance: Running, of: Callable[[], Load]) -> tuple[tuple[Load, di
     return (load, {part: (used - before.get(part, 0)) * 1e3 / load.answered for part, used in after.items()}), ""
 
 
-def _warm(instance: Running, protocol: Protocol) -> None:
-    for connections in (16, protocol.task_connections):
-        with suppress(LoadFailed):  # what is wrong shows in the figures
-            closed(instance.url, instance.server.ways.waited, connections, 2)
+def _warm(instance: Running) -> None:
+    with suppress(LoadFailed):  # what is wrong shows in the figures
+        closed(instance.url, instance.server.ways.waited, _WARMING, 2)
     settle(instance, 10)
 
 
