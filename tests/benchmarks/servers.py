@@ -23,7 +23,7 @@ _LONGEST_START: Final = 180
 _LONGEST_STOP: Final = 120
 PARTS_OF_HEMLINE: Final = {
     "redis": "redis-server", "worker": "workers.prediction_worker", "training": "workers.training_worker",
-    "web": "granian", "supervisor": "serve.py",
+    "web": "api.server", "supervisor": "serve.py",
 }  # fmt: skip
 
 
@@ -112,9 +112,12 @@ class Running:
         return [process for started in self._processes for process in tree(started.popen.pid)]
 
     def part(self, process: psutil.Process) -> str:
-        """The part that a process belongs to."""
-        line = " ".join(process.cmdline())
-        return next((name for name, word in self.server.parts.items() if word in line), "server")
+        """The part that a process belongs to: its own, or that of the nearest one that started it."""
+        for each in (process, *process.parents()):
+            line = " ".join(each.cmdline())
+            if found := next((name for name, word in self.server.parts.items() if word in line), None):
+                return found
+        return "server"
 
     def _sum(self, of: Callable[[psutil.Process], float]) -> dict[str, float]:
         total = dict.fromkeys(self.server.parts, 0.0)
