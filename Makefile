@@ -191,6 +191,10 @@ bench-peers: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/naive/do
 	$(bench) compare --peers $(BENCH_OPTIONS) --out $(BENCH)/results-peers.json
 	$(draw) latency $(BENCH)/results-peers.json $(BENCH_PICTURES)/benchmark-peers.png
 
+.PHONY: bench-budget
+bench-budget: $(VENV)/run.done $(VENV)/dev.done system-packages ## Where the processor time of a prediction goes
+	$(BIN)/python -m tests.benchmarks.budget
+
 .PHONY: bench-swap
 bench-swap: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## Change the production model under load; RATE=500, ROUNDS=3
 	$(bench) swap $(RATE:%=--rate %) $(if $(QUICK),--rounds 1 --seconds 3,$(ROUNDS:%=--rounds %)) --out $(BENCH)/swap.json
