@@ -27,7 +27,7 @@ COPY ml/networks ./ml/networks
 COPY workers ./workers
 COPY api ./api
 COPY docs/guide ./docs/guide
-RUN $COMPILE "import granian.cli, api.wsgi, urllib.request"
+RUN $COMPILE "import granian.cli, granian.server.mp, api.asgi, urllib.request"
 
 FROM builder AS worker-files
 COPY requirements/worker.lock /tmp/
