@@ -72,7 +72,8 @@ class Image:
             given = [word for name, value in environ.items() for word in ("--env", f"{name}={value}")]
             words = [
                 self.engine, "run", "--rm", "--network", "host", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
-                "--security-opt", "no-new-privileges", "--volume", f"{home}:{HOME}", *given, self.name, *(command or []),
+                "--security-opt", "no-new-privileges", "--volume", f"{home}:{HOME}", *given, self.name,
+                *(command or []),
             ]  # fmt: skip
         return Container(words, log, in_namespace=self.engine == "buildah")
 
