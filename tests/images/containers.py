@@ -108,4 +108,8 @@ class Container(Process):
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""
         self.process().send_signal(number)
-        return self.popen.wait(60)
+        try:
+            return self.popen.wait(60)
+        except subprocess.TimeoutExpired:
+            self.stop(signal.SIGKILL)
+            raise AssertionError(f"did not end:\n{self.output()[-3000:]}") from None

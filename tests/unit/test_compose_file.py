@@ -27,6 +27,12 @@ def test_a_container_has_no_right_that_it_does_not_need(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_a_container_ends_and_is_started_anew(name: str) -> None:
+    assert SERVICES[name]["init"] is True
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_a_container_cannot_take_the_whole_machine(name: str) -> None:
     limits = SERVICES[name]["deploy"]["resources"]["limits"]
 
