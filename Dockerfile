@@ -27,7 +27,7 @@ COPY ml/networks ./ml/networks
 COPY workers ./workers
 COPY api ./api
 COPY docs/guide ./docs/guide
-RUN $COMPILE "import granian.cli, granian.server.mp, api.asgi, urllib.request"
+RUN $COMPILE "import granian.cli, api.asgi, urllib.request"
 
 FROM builder AS worker-files
 COPY requirements/worker.lock /tmp/
@@ -43,7 +43,7 @@ RUN install-locked /tmp/training.lock
 COPY LICENSE settings.py ./
 COPY ml ./ml
 COPY workers ./workers
-RUN $COMPILE "import celery.bin.worker, celery.apps.worker, celery.concurrency.solo, workers.training_worker, tensorflow"
+RUN $COMPILE "import celery.bin.worker, celery.apps.worker, celery.concurrency.solo, workers.training_worker, ml.export"
 
 FROM ${PYTHON_IMAGE} AS base
 RUN groupadd --gid 10001 hemline \
