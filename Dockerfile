@@ -27,7 +27,7 @@ COPY ml/networks ./ml/networks
 COPY workers ./workers
 COPY api ./api
 COPY docs/guide ./docs/guide
-RUN $COMPILE "import granian.cli, uvloop, api.asgi, urllib.request"
+RUN $COMPILE "import uvloop, api.server, urllib.request"
 
 FROM builder AS worker-files
 COPY requirements/worker.lock /tmp/
