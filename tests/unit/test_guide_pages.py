@@ -158,7 +158,8 @@ def test_the_web_image_has_the_guide() -> None:
 @pytest.mark.parametrize("name", names())
 def test_a_page_names_only_settings_and_make_targets_that_there_are(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
-    known = {variable(each) for each in fields(Settings)} | {"HEMLINE_PUBLISH", "HEMLINE_URL", "HEMLINE_API_KEY"}
+    composed = re.findall(r"\$\{(HEMLINE_\w+)", (ROOT / "docker-compose.yml").read_text("utf-8"))
+    known = {variable(each) for each in fields(Settings)} | {*composed, "HEMLINE_URL", "HEMLINE_API_KEY"}
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
     assert set(re.findall(r"HEMLINE_[A-Z_]+[A-Z]", text)) <= known
