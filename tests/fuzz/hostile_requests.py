@@ -1,0 +1,201 @@
+"""What may come of a request that a stranger sends: an answer of the contract, or a problem document; never a 500.
+
+Each function takes bytes, puts them where the name says into requests to the application, with a real Redis behind it,
+and fails where the answer is anything else. Property-based tests, the fuzzer and the replay of its corpus all judge by
+these.
+"""
+
+import atexit
+import io
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from api.app import create_app
+from ml import releases
+from ml.artifacts import open_artifacts
+from ml.registry import PRODUCTION, Registry
+from processes import RedisServer, b64, sample
+from settings import Settings
+from workers.aliases import RedisIndex
+from workers.groups import VERSIONS
+
+_BOUNDARY: Final = "strangers"
+_MANY: Final = 500  # requests, after which what they left behind is swept up
+
+_BODIES: Final = (
+    ("POST", "/v1/predictions"), ("POST", "/v1/batches"), ("POST", "/v1/training-jobs"), ("POST", "/v1/tuning-jobs"),
+    ("PUT", "/v1/aliases/canary"), ("POST", "/v1/tuning-jobs/{tuning}/train-best"),
+)  # fmt: skip
+_FORMS: Final = ("/v1/batches", "/v1/datasets")
+_LISTS: Final = (
+    "/v1/predictions", "/v1/batches", "/v1/training-jobs", "/v1/tuning-jobs", "/v1/models", "/v1/datasets",
+    "/v1/aliases", "/v1/tuning-jobs/{tuning}/trials",
+)  # fmt: skip
+_RESOURCES: Final = (
+    "/v1/predictions/{prediction}", "/v1/batches/{batch}", "/v1/training-jobs/{job}", "/v1/tuning-jobs/{tuning}",
+    "/v1/models/v1", "/v1/batches/{batch}/results", "/guide/tutorial", "/console/app.js", "/openapi.json",
+)  # fmt: skip
+_PATHS: Final = (
+    ("GET", "/{}"), ("GET", "/v1/predictions/{}"), ("DELETE", "/v1/predictions/{}"), ("GET", "/v1/batches/{}"),
+    ("GET", "/v1/batches/{}/results"), ("POST", "/v1/batches/{}/cancel"), ("GET", "/v1/training-jobs/{}"),
+    ("POST", "/v1/training-jobs/{}/cancel"), ("GET", "/v1/training-jobs/{}/events"), ("GET", "/v1/tuning-jobs/{}"),
+    ("GET", "/v1/tuning-jobs/{}/trials"), ("GET", "/v1/models/{}"), ("DELETE", "/v1/models/{}"),
+    ("GET", "/v1/models/v1/artifacts/{}"), ("GET", "/v1/aliases/{}/history"), ("PUT", "/v1/aliases/{}"),
+    ("GET", "/v1/datasets/{}"), ("DELETE", "/v1/datasets/{}"), ("GET", "/guide/{}"), ("GET", "/console/{}"),
+    ("GET", "/docs/{}"), ("OPTIONS", "/{}"),
+)  # fmt: skip
+_STREAMS: Final = ("/v1/training-jobs/{job}/events", "/v1/tuning-jobs/{tuning}/events")
+
+
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """What came back, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def bodies(data: bytes) -> None:
+    """A JSON body; the first byte says to which operation."""
+    method, path = _choose(_BODIES, data)
+    _ask(method, path, data[1:], CONTENT_TYPE="application/json")
+
+
+def forms(data: bytes) -> None:
+    """A multipart body, whole with its boundaries."""
+    _ask("POST", _choose(_FORMS, data), data[1:], CONTENT_TYPE=f"multipart/form-data; boundary={_BOUNDARY}")
+
+
+def cursors(data: bytes) -> None:
+    """A query string."""
+    _ask("GET", _choose(_LISTS, data), query=data[1:])
+
+
+def etags(data: bytes) -> None:
+    """If-None-Match, and its relatives that files are asked for with."""
+    value = _header(data[1:])
+    relatives = {"HTTP_IF_MODIFIED_SINCE": value, "HTTP_RANGE": value, "HTTP_IF_RANGE": value, "HTTP_ACCEPT": value}
+    _ask("GET", _choose(_RESOURCES, data), HTTP_IF_NONE_MATCH=value, **(relatives if data[:1] > b"\x80" else {}))
+
+
+def preferences(data: bytes) -> None:
+    """Prefer, where it is honoured: on what waits and on what is done."""
+    answer = _ask("GET", _choose(_RESOURCES[:4], data), HTTP_PREFER=_header(data[1:]))
+    assert re.fullmatch(r"wait=0\.001", answer.headers.get("preference-applied", "wait=0.001")), answer
+
+
+def event_ids(data: bytes) -> None:
+    """Last-Event-ID of the events of a job that has ended."""
+    answer = _ask("GET", _choose(_STREAMS, data), HTTP_LAST_EVENT_ID=_header(data[1:]))
+    assert answer.status in (200, 204)
+
+
+def paths(data: bytes) -> None:
+    """A part of a path, as the server hands it on when it is unquoted: any bytes."""
+    method, path = _choose(_PATHS, data)
+    _ask(method, path.replace("{}", data[1:].decode("latin-1")), b'{"version": "v1"}' if method == "PUT" else b"",
+         CONTENT_TYPE="application/json")  # fmt: skip
+
+
+def _choose(choices: Sequence[T], data: bytes) -> T:
+    return choices[(data[0] if data else 0) % len(choices)]
+
+
+def _header(value: bytes) -> str:
+    """A field value as servers hand it on: without the bytes that end it (RFC 9110, section 5.5)."""
+    return value.translate(None, b"\0\r\n").strip(b" \t").decode("latin-1")
+
+
+def _ask(method: str, path: str, body: bytes = b"", query: bytes = b"", **environ: str) -> Answer:
+    service = _service()
+    builder = EnvironBuilder(method=method, input_stream=io.BytesIO(body), content_length=len(body))
+    names = service.names
+    place = {"PATH_INFO": re.sub(r"{(\w+)}", lambda known: names.get(known[1], ""), path)}
+    asked = builder.get_environ() | place | {"QUERY_STRING": query.decode("latin-1")} | environ
+    lines, status, headers = run_wsgi_app(service.app, asked, buffered=True)
+    answer = Answer(int(status.split()[0]), {name.lower(): value for name, value in headers}, b"".join(lines))
+    _check(answer)
+    service.count += 1
+    if service.count % _MANY == 0:
+        service.begin_anew()
+    return answer
+
+
+def _check(answer: Answer) -> None:
+    # Redis is there and nothing is full, so that 503 would mean that something was not given back.
+    assert 200 <= answer.status < 500, answer
+    assert all(re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value) for value in answer.headers.values()), answer.headers
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    if answer.status >= 400:
+        assert kind == "application/problem+json", answer
+        said = _json(answer.body)
+        assert said["status"] == answer.status and said["detail"] and said["instance"].startswith("/"), said
+        assert all(error["pointer"] and error["detail"] for error in said.get("errors", [])), said
+        assert not re.search(r"Traceback|site-packages|File \\?\"", answer.body.decode()), said
+    elif kind == "application/json" and answer.status != 304:
+        _json(answer.body)
+
+
+def _json(body: bytes) -> Any:
+    """JSON as RFC 8259 has it; Python alone would take NaN too."""
+    return json.loads(body.decode("utf-8"), parse_constant=lambda name: 1 / 0)
+
+
+class _Service:
+    """The application, a Redis, and one resource of each kind."""
+
+    def __init__(self) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="hemline-hostile-"))
+        self._redis = RedisServer(self._home / "redis")
+        atexit.register(self._end)
+        self.count = 0
+        settings = Settings(
+            redis_url=self._redis.url, home=self._home, max_wait=0.001, max_body_bytes=65536, max_pixels=1_000_000,
+            max_batch_bytes=65536, max_dataset_bytes=65536, linger=0,
+        )  # fmt: skip
+        self.app = create_app(settings)
+        _, card, contents = next(releases.versions())
+        self._registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(self._redis.client))
+        self._registry.publish(contents, card)
+        self.names: dict[str, str] = {}
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget what was accepted, so that the thousandth request finds what the first one found."""
+        redis = self._redis.client
+        redis.flushall()
+        shutil.rmtree(self._home / "artifacts" / "datasets", ignore_errors=True)
+        redis.sadd(VERSIONS, "v1")
+        self._registry.point(PRODUCTION, "v1", by="test")
+        client = self.app.test_client()
+        image = b64(sample("bag"))
+        space = {"learning_rate": {"choices": [0.1, 0.2]}}
+        for name, path, body in (
+            ("prediction", "/v1/predictions", {"image": image}), ("batch", "/v1/batches", {"images": [image, ""]}),
+            ("job", "/v1/training-jobs", {}), ("tuning", "/v1/tuning-jobs", {"search_space": space, "trials": 2}),
+        ):  # fmt: skip
+            made = client.post(path, json=body)
+            assert made.status_code == 202, made.text
+            self.names[name] = made.get_json()["id"]
+            if name in ("job", "tuning"):
+                assert client.post(f"{path}/{self.names[name]}/cancel").status_code == 202
+
+    def _end(self) -> None:
+        self._redis.stop()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+@cache
+def _service() -> _Service:
+    return _Service()
