@@ -191,6 +191,8 @@ def _is_number(cell: str) -> bool:
 
 def parse_rows(rows: list[str], first_number: int, columns: int) -> NDArray[np.uint8]:
     """uint8 [rows that are not blank, columns]. Raises DatasetError that names row and column."""
+    if not any(map(str.strip, rows)):
+        return np.empty((0, columns), np.uint8)  # loadtxt would warn
     try:
         # comments=None: a "#" is an error, not the end of a row.
         values = np.loadtxt(rows, delimiter=",", dtype=np.int16, ndmin=2, comments=None)

@@ -30,7 +30,7 @@ from workers.groups import VERSIONS
 _BOUNDARY: Final = "strangers"
 _MANY: Final = 500  # requests, after which what they left behind is swept up
 
-_BODIES: Final = (
+BODIES: Final = (
     ("POST", "/v1/predictions"), ("POST", "/v1/batches"), ("POST", "/v1/training-jobs"), ("POST", "/v1/tuning-jobs"),
     ("PUT", "/v1/aliases/canary"), ("POST", "/v1/tuning-jobs/{tuning}/train-best"),
 )  # fmt: skip
@@ -39,7 +39,7 @@ _LISTS: Final = (
     "/v1/predictions", "/v1/batches", "/v1/training-jobs", "/v1/tuning-jobs", "/v1/models", "/v1/datasets",
     "/v1/aliases", "/v1/tuning-jobs/{tuning}/trials",
 )  # fmt: skip
-_RESOURCES: Final = (
+RESOURCES: Final = (
     "/v1/predictions/{prediction}", "/v1/batches/{batch}", "/v1/training-jobs/{job}", "/v1/tuning-jobs/{tuning}",
     "/v1/models/v1", "/v1/batches/{batch}/results", "/guide/tutorial", "/console/app.js", "/openapi.json",
 )  # fmt: skip
@@ -52,7 +52,7 @@ _PATHS: Final = (
     ("GET", "/v1/datasets/{}"), ("DELETE", "/v1/datasets/{}"), ("GET", "/guide/{}"), ("GET", "/console/{}"),
     ("GET", "/docs/{}"), ("OPTIONS", "/{}"),
 )  # fmt: skip
-_STREAMS: Final = ("/v1/training-jobs/{job}/events", "/v1/tuning-jobs/{tuning}/events")
+STREAMS: Final = ("/v1/training-jobs/{job}/events", "/v1/tuning-jobs/{tuning}/events")
 
 
 T = TypeVar("T")
@@ -68,43 +68,43 @@ class Answer(NamedTuple):
 
 def bodies(data: bytes) -> None:
     """A JSON body; the first byte says to which operation."""
-    method, path = _choose(_BODIES, data)
-    _ask(method, path, data[1:], CONTENT_TYPE="application/json")
+    method, path = _choose(BODIES, data)
+    _ask_anew(method, path, data[1:], CONTENT_TYPE="application/json")
 
 
 def forms(data: bytes) -> None:
     """A multipart body, whole with its boundaries."""
-    _ask("POST", _choose(_FORMS, data), data[1:], CONTENT_TYPE=f"multipart/form-data; boundary={_BOUNDARY}")
+    _ask_anew("POST", _choose(_FORMS, data), data[1:], CONTENT_TYPE=f"multipart/form-data; boundary={_BOUNDARY}")
 
 
 def cursors(data: bytes) -> None:
     """A query string."""
-    _ask("GET", _choose(_LISTS, data), query=data[1:])
+    _ask_anew("GET", _choose(_LISTS, data), query=data[1:])
 
 
 def etags(data: bytes) -> None:
     """If-None-Match, and its relatives that files are asked for with."""
     value = _header(data[1:])
     relatives = {"HTTP_IF_MODIFIED_SINCE": value, "HTTP_RANGE": value, "HTTP_IF_RANGE": value, "HTTP_ACCEPT": value}
-    _ask("GET", _choose(_RESOURCES, data), HTTP_IF_NONE_MATCH=value, **(relatives if data[:1] > b"\x80" else {}))
+    _ask_anew("GET", _choose(RESOURCES, data), HTTP_IF_NONE_MATCH=value, **(relatives if data[:1] > b"\x80" else {}))
 
 
 def preferences(data: bytes) -> None:
     """Prefer, where it is honoured: on what waits and on what is done."""
-    answer = _ask("GET", _choose(_RESOURCES[:4], data), HTTP_PREFER=_header(data[1:]))
+    answer = _ask_anew("GET", _choose(RESOURCES[:4], data), HTTP_PREFER=_header(data[1:]))
     assert re.fullmatch(r"wait=0\.001", answer.headers.get("preference-applied", "wait=0.001")), answer
 
 
 def event_ids(data: bytes) -> None:
     """Last-Event-ID of the events of a job that has ended."""
-    answer = _ask("GET", _choose(_STREAMS, data), HTTP_LAST_EVENT_ID=_header(data[1:]))
+    answer = _ask_anew("GET", _choose(STREAMS, data), HTTP_LAST_EVENT_ID=_header(data[1:]))
     assert answer.status in (200, 204)
 
 
 def paths(data: bytes) -> None:
     """A part of a path, as the server hands it on when it is unquoted: any bytes."""
     method, path = _choose(_PATHS, data)
-    _ask(method, path.replace("{}", data[1:].decode("latin-1")), b'{"version": "v1"}' if method == "PUT" else b"",
+    _ask_anew(method, path.replace("{}", data[1:].decode("latin-1")), b'{"version": "v1"}' if method == "PUT" else b"",
          CONTENT_TYPE="application/json")  # fmt: skip
 
 
@@ -117,7 +117,17 @@ def _header(value: bytes) -> str:
     return value.translate(None, b"\0\r\n").strip(b" \t").decode("latin-1")
 
 
-def _ask(method: str, path: str, body: bytes = b"", query: bytes = b"", **environ: str) -> Answer:
+def _ask_anew(*request: Any, **environ: str) -> Answer:
+    """`ask`, but what many requests before it left behind is swept up first."""
+    service = _service()
+    service.count += 1
+    if service.count % _MANY == 0:
+        service.begin_anew()
+    return ask(*request, **environ)
+
+
+def ask(method: str, path: str, body: bytes = b"", query: bytes = b"", **environ: str) -> Answer:
+    """The answer to a request, which is as the contract has it. `{job}` in a path is the id of one that there is."""
     service = _service()
     builder = EnvironBuilder(method=method, input_stream=io.BytesIO(body), content_length=len(body))
     names = service.names
@@ -126,9 +136,6 @@ def _ask(method: str, path: str, body: bytes = b"", query: bytes = b"", **enviro
     lines, status, headers = run_wsgi_app(service.app, asked, buffered=True)
     answer = Answer(int(status.split()[0]), {name.lower(): value for name, value in headers}, b"".join(lines))
     _check(answer)
-    service.count += 1
-    if service.count % _MANY == 0:
-        service.begin_anew()
     return answer
 
 
