@@ -91,6 +91,7 @@ def create_app(settings: Settings, redis: Redis | None = None) -> Flask:
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(guide.blueprint)
     errors.register(app)
+    app.after_request(pages.guard)
     return app
 
 

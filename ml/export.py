@@ -198,11 +198,11 @@ def to_keras(model: keras.Model) -> bytes:
 
 
 def load_keras(content: bytes) -> keras.Model:
-    """The model of a .keras file, ready to predict."""
+    """The model of a .keras file, ready to predict. Raises ValueError for one that brings code along."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, KERAS)
         path.write_bytes(content)
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def to_litert(model: keras.Model) -> bytes:

@@ -46,7 +46,8 @@ def main() -> None:
     limits = ["-timeout=20", "-rss_limit_mb=1024", "-malloc_limit_mb=512", f"-artifact_prefix={folder}-"]
     # libFuzzer reads all folders that it is given and writes to the first.
     atheris.Setup(
-        [sys.argv[0], *limits, *options, folder, str(CORPUS / name)], TARGETS[name],
+        [sys.argv[0], *limits, *options, folder, str(CORPUS / name)],
+        TARGETS[name],
         custom_mutator=mutate if name == "pictures" else None,
     )
     atheris.Fuzz()

@@ -8,6 +8,7 @@ these.
 import atexit
 import io
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -104,8 +105,8 @@ def event_ids(data: bytes) -> None:
 def paths(data: bytes) -> None:
     """A part of a path, as the server hands it on when it is unquoted: any bytes."""
     method, path = _choose(_PATHS, data)
-    _ask_anew(method, path.replace("{}", data[1:].decode("latin-1")), b'{"version": "v1"}' if method == "PUT" else b"",
-         CONTENT_TYPE="application/json")  # fmt: skip
+    body = b'{"version": "v1"}' if method == "PUT" else b""
+    _ask_anew(method, path.replace("{}", data[1:].decode("latin-1")), body, CONTENT_TYPE="application/json")
 
 
 def _choose(choices: Sequence[T], data: bytes) -> T:
@@ -143,6 +144,7 @@ def _check(answer: Answer) -> None:
     # Redis is there and nothing is full, so that 503 would mean that something was not given back.
     assert 200 <= answer.status < 500, answer
     assert all(re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value) for value in answer.headers.values()), answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff" and "content-security-policy" in answer.headers, answer
     kind = answer.headers.get("content-type", "").partition(";")[0]
     if answer.status >= 400:
         assert kind == "application/problem+json", answer
@@ -199,6 +201,7 @@ class _Service:
                 assert client.post(f"{path}/{self.names[name]}/cancel").status_code == 202
 
     def _end(self) -> None:
+        logging.disable()  # that Redis goes is no news
         self._redis.stop()
         shutil.rmtree(self._home, ignore_errors=True)
 
