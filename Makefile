@@ -41,6 +41,13 @@ lint: $(VENV)/dev.done ## flake8, the dependency rule, types
 contract-test: $(VENV)/dev.done ## Let schemathesis try the running service, with every check
 	$(BIN)/schemathesis run --wait-for-schema 60 http://127.0.0.1:$${PORT:-8000}/openapi.json
 
+# Seconds; most are spent on following what one operation makes through others.
+CONTRACT_SECONDS ?= 90
+
+.PHONY: contract-check
+contract-check: $(VENV)/dev.done system-packages ## The same against a service that is started for it, for CONTRACT_SECONDS (90)
+	PYTHONPATH=.:tests $(BIN)/python tests/contract/against_product.py --max-time $(CONTRACT_SECONDS)
+
 .PHONY: console-test
 console-test: $(VENV)/dev.done system-packages ## Use the console in a browser: desktop and phone, light and dark, without a mouse
 	$(BIN)/python -m pytest tests/e2e/test_console.py
