@@ -5,21 +5,22 @@ and fails where the answer is anything else. Property-based tests, the fuzzer an
 these.
 """
 
+import asyncio
 import atexit
-import io
 import json
 import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from werkzeug.test import EnvironBuilder, run_wsgi_app
-
 from api.app import create_app
+from api.asgi import Application, Scope
 from ml import releases
 from ml.artifacts import open_artifacts
 from ml.registry import PRODUCTION, Registry
@@ -29,6 +30,7 @@ from workers.aliases import RedisIndex
 from workers.groups import VERSIONS
 
 _BOUNDARY: Final = "strangers"
+_PATIENCE: Final = 20.0  # seconds after which an answer will never come
 _MANY: Final = 500  # requests, after which what they left behind is swept up
 
 BODIES: Final = (
@@ -70,12 +72,12 @@ class Answer(NamedTuple):
 def bodies(data: bytes) -> None:
     """A JSON body; the first byte says to which operation."""
     method, path = _choose(BODIES, data)
-    _ask_anew(method, path, data[1:], CONTENT_TYPE="application/json")
+    _ask_anew(method, path, data[1:], Content_Type="application/json")
 
 
 def forms(data: bytes) -> None:
     """A multipart body, whole with its boundaries."""
-    _ask_anew("POST", _choose(_FORMS, data), data[1:], CONTENT_TYPE=f"multipart/form-data; boundary={_BOUNDARY}")
+    _ask_anew("POST", _choose(_FORMS, data), data[1:], Content_Type=f"multipart/form-data; boundary={_BOUNDARY}")
 
 
 def cursors(data: bytes) -> None:
@@ -86,27 +88,27 @@ def cursors(data: bytes) -> None:
 def etags(data: bytes) -> None:
     """If-None-Match, and its relatives that files are asked for with."""
     value = _header(data[1:])
-    relatives = {"HTTP_IF_MODIFIED_SINCE": value, "HTTP_RANGE": value, "HTTP_IF_RANGE": value, "HTTP_ACCEPT": value}
-    _ask_anew("GET", _choose(RESOURCES, data), HTTP_IF_NONE_MATCH=value, **(relatives if data[:1] > b"\x80" else {}))
+    relatives = {"If_Modified_Since": value, "Range": value, "If_Range": value, "Accept": value}
+    _ask_anew("GET", _choose(RESOURCES, data), If_None_Match=value, **(relatives if data[:1] > b"\x80" else {}))
 
 
 def preferences(data: bytes) -> None:
     """Prefer, where it is honoured: on what waits and on what is done."""
-    answer = _ask_anew("GET", _choose(RESOURCES[:4], data), HTTP_PREFER=_header(data[1:]))
+    answer = _ask_anew("GET", _choose(RESOURCES[:4], data), Prefer=_header(data[1:]))
     assert re.fullmatch(r"wait=0\.001", answer.headers.get("preference-applied", "wait=0.001")), answer
 
 
 def event_ids(data: bytes) -> None:
     """Last-Event-ID of the events of a job that has ended."""
-    answer = _ask_anew("GET", _choose(STREAMS, data), HTTP_LAST_EVENT_ID=_header(data[1:]))
+    answer = _ask_anew("GET", _choose(STREAMS, data), Last_Event_ID=_header(data[1:]))
     assert answer.status in (200, 204)
 
 
 def paths(data: bytes) -> None:
-    """A part of a path, as the server hands it on when it is unquoted: any bytes."""
+    """A part of a path, as the server hands it on when it is unquoted: any text."""
     method, path = _choose(_PATHS, data)
     body = b'{"version": "v1"}' if method == "PUT" else b""
-    _ask_anew(method, path.replace("{}", data[1:].decode("latin-1")), body, CONTENT_TYPE="application/json")
+    _ask_anew(method, path.replace("{}", data[1:].decode("utf-8", "replace")), body, Content_Type="application/json")
 
 
 def _choose(choices: Sequence[T], data: bytes) -> T:
@@ -118,24 +120,21 @@ def _header(value: bytes) -> str:
     return value.translate(None, b"\0\r\n").strip(b" \t").decode("latin-1")
 
 
-def _ask_anew(*request: Any, **environ: str) -> Answer:
+def _ask_anew(*request: Any, **headers: str) -> Answer:
     """`ask`, but what many requests before it left behind is swept up first."""
     service = _service()
     service.count += 1
     if service.count % _MANY == 0:
         service.begin_anew()
-    return ask(*request, **environ)
+    return ask(*request, **headers)
 
 
-def ask(method: str, path: str, body: bytes = b"", query: bytes = b"", **environ: str) -> Answer:
-    """The answer to a request, which is as the contract has it. `{job}` in a path is the id of one that there is."""
-    service = _service()
-    builder = EnvironBuilder(method=method, input_stream=io.BytesIO(body), content_length=len(body))
-    names = service.names
-    place = {"PATH_INFO": re.sub(r"{(\w+)}", lambda known: names.get(known[1], ""), path)}
-    asked = builder.get_environ() | place | {"QUERY_STRING": query.decode("latin-1")} | environ
-    lines, status, headers = run_wsgi_app(service.app, asked, buffered=True)
-    answer = Answer(int(status.split()[0]), {name.lower(): value for name, value in headers}, b"".join(lines))
+def ask(method: str, path: str, body: bytes = b"", query: bytes = b"", **headers: str) -> Answer:
+    """The answer to a request, which is as the contract has it. `{job}` in a path is the id of one that there is.
+
+    `If_None_Match="*"` is a header.
+    """
+    answer = _service().answer(method, path, body, query, headers)
     _check(answer)
     return answer
 
@@ -173,12 +172,48 @@ class _Service:
             redis_url=self._redis.url, home=self._home, max_wait=0.001, max_body_bytes=65536, max_pixels=1_000_000,
             max_batch_bytes=65536, max_dataset_bytes=65536, linger=0,
         )  # fmt: skip
-        self.app = create_app(settings)
+        self._application = Application(create_app(settings), threads=8)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._life: asyncio.Queue[Any] = asyncio.Queue()
+        self._living = self._begin(self._exchange({"type": "lifespan"}, self._life, None))
+        self._tell({"type": "lifespan.startup"})
         _, card, contents = next(releases.versions())
         self._registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(self._redis.client))
         self._registry.publish(contents, card)
         self.names: dict[str, str] = {}
         self.begin_anew()
+
+    def answer(self, method: str, path: str, body: bytes, query: bytes, headers: Mapping[str, str]) -> Answer:
+        """As the server would call the application, and what it would send."""
+        path = re.sub(r"{(\w+)}", lambda known: self.names.get(known[1], ""), path)
+        named = {"host": "localhost", "content-length": str(len(body)), **headers}
+        scope = {
+            "type": "http", "http_version": "1.1", "method": method, "scheme": "http", "path": path,
+            "query_string": query, "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
+            "headers": [(n.replace("_", "-").lower().encode(), v.encode("latin-1")) for n, v in named.items()],
+        }  # fmt: skip
+        received: asyncio.Queue[Any] = asyncio.Queue()
+        received.put_nowait({"type": "http.request", "body": body})
+        sent: list[Any] = []
+        self._begin(self._exchange(scope, received, sent)).result(_PATIENCE)
+        first, *parts = sent
+        fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in first["headers"]}
+        return Answer(first["status"], fields, b"".join(part["body"] for part in parts))
+
+    def _begin(self, exchange: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(exchange, self._loop)
+
+    async def _exchange(self, scope: Scope, received: asyncio.Queue[Any], sent: list[Any] | None) -> None:
+        async def send(message: Any) -> None:
+            if sent is not None:
+                sent.append(message)
+
+        await self._application(scope, received.get, send)
+
+    def _tell(self, message: Any) -> None:
+        self._loop.call_soon_threadsafe(self._life.put_nowait, message)
 
     def begin_anew(self) -> None:
         """Forget what was accepted, so that the thousandth request finds what the first one found."""
@@ -187,21 +222,29 @@ class _Service:
         shutil.rmtree(self._home / "artifacts" / "datasets", ignore_errors=True)
         redis.sadd(VERSIONS, "v1")
         self._registry.point(PRODUCTION, "v1", by="test")
-        client = self.app.test_client()
         image = b64(sample("bag"))
         space = {"learning_rate": {"choices": [0.1, 0.2]}}
         for name, path, body in (
             ("prediction", "/v1/predictions", {"image": image}), ("batch", "/v1/batches", {"images": [image, ""]}),
             ("job", "/v1/training-jobs", {}), ("tuning", "/v1/tuning-jobs", {"search_space": space, "trials": 2}),
         ):  # fmt: skip
-            made = client.post(path, json=body)
-            assert made.status_code == 202, made.text
-            self.names[name] = made.get_json()["id"]
+            made = self._made(path, json.dumps(body).encode())
+            self.names[name] = json.loads(made.body)["id"]
             if name in ("job", "tuning"):
-                assert client.post(f"{path}/{self.names[name]}/cancel").status_code == 202
+                self._made(f"{path}/{self.names[name]}/cancel", b"")
+
+    def _made(self, path: str, body: bytes) -> Answer:
+        made = self.answer("POST", path, body, b"", {"Content_Type": "application/json"})
+        assert made.status == 202, made
+        return made
 
     def _end(self) -> None:
         logging.disable()  # that Redis goes is no news
+        self._tell({"type": "lifespan.shutdown"})
+        self._living.result(_PATIENCE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
         self._redis.stop()
         shutil.rmtree(self._home, ignore_errors=True)
 

@@ -115,7 +115,7 @@ def test_a_search_space_of_anything_is_answered(field: str, part: str, value: st
 
 def test_of_fields_that_come_twice_the_last_one_counts() -> None:
     twice = f'{{"image": 1, "image": "{BAG}", "metadata": {{"a": "1", "a": "2"}}}}'
-    answer = ask("POST", "/v1/predictions", twice.encode(), CONTENT_TYPE="application/json")
+    answer = ask("POST", "/v1/predictions", twice.encode(), Content_Type="application/json")
     assert answer.status == 202 and json.loads(answer.body)["metadata"] == {"a": "2"}
 
 
@@ -123,7 +123,7 @@ def test_of_fields_that_come_twice_the_last_one_counts() -> None:
 @pytest.mark.parametrize("operation", range(6))
 def test_the_deepest_nesting_is_refused(operation: int, body: bytes) -> None:
     method, path = hostile_requests.BODIES[operation]
-    assert ask(method, path, body, CONTENT_TYPE="application/json").status in (400, 422)
+    assert ask(method, path, body, Content_Type="application/json").status in (400, 422)
 
 
 FORM_FIELDS = strategies.lists(
@@ -188,9 +188,9 @@ def test_any_etag_is_answered(place: int, value: str) -> None:
 def test_an_etag_that_holds_is_found_among_others(path: str, others: list[str], weak: bool) -> None:
     etag = ask("GET", path).headers["etag"]
     among = ", ".join([*(each for each in others if each != "junk"), f"W/{etag}" if weak else etag])
-    assert ask("GET", path, HTTP_IF_NONE_MATCH=among).status == 304
-    assert ask("GET", path, HTTP_IF_NONE_MATCH="*").status == 304
-    assert ask("GET", path, HTTP_IF_NONE_MATCH='"x"').status == 200
+    assert ask("GET", path, If_None_Match=among).status == 304
+    assert ask("GET", path, If_None_Match="*").status == 304
+    assert ask("GET", path, If_None_Match='"x"').status == 200
 
 
 @given(
@@ -207,7 +207,7 @@ def test_any_preference_is_answered(place: int, value: str) -> None:
     sampled_from(["wait={}", 'wait="{}"', "respond-async, wait={}", "Wait={}; x", "x=1,wait = {}"]),
 )
 def test_a_preference_that_is_understood_is_honoured_up_to_the_limit(seconds: int, form: str) -> None:
-    answer = ask("GET", "/v1/predictions/{prediction}", HTTP_PREFER=form.format(seconds))
+    answer = ask("GET", "/v1/predictions/{prediction}", Prefer=form.format(seconds))
     assert answer.headers["preference-applied"] == "wait=0.001"
 
 
@@ -223,15 +223,15 @@ def test_any_event_id_is_answered(place: int, value: str) -> None:
 @pytest.mark.parametrize("path", hostile_requests.STREAMS)
 def test_events_go_on_after_the_id_that_was_seen_last(path: str) -> None:
     def ids(last: str) -> list[str]:
-        lines = ask("GET", path, HTTP_LAST_EVENT_ID=last).body.decode().splitlines()
+        lines = ask("GET", path, Last_Event_ID=last).body.decode().splitlines()
         return [line[4:] for line in lines if line.startswith("id: ")]
 
     every = ids("")
     assert len(every) >= 2
     for place, last in enumerate(every):
         assert ids(last) == every[place + 1 :]
-    assert ids("nonsense") == ids("٠-٠") == every
-    assert ask("GET", path, HTTP_LAST_EVENT_ID=every[-1]).status == 204
+    assert ids("nonsense") == ids("٠-٠".encode().decode("latin-1")) == every
+    assert ask("GET", path, Last_Event_ID=every[-1]).status == 204
 
 
 @given(
@@ -251,7 +251,7 @@ def test_an_id_that_was_never_given_out_is_a_404(kind: str, ulid: str) -> None:
     path = {"pred": "predictions", "batch": "batches", "job": "training-jobs", "tune": "tuning-jobs", "ds": "datasets"}[
         kind
     ]
-    place = f"/v1/{path}/{kind}_{ulid}".encode().decode("latin-1")
+    place = f"/v1/{path}/{kind}_{ulid}"
     assert ask("GET", place).status == 404
     assert ask("DELETE" if kind in ("pred", "batch", "ds") else "POST", place).status in (404, 405)
 
