@@ -43,7 +43,8 @@ def sealed(png: bytes) -> bytes:
 def main() -> None:
     name, folder, *options = sys.argv[1:]
     Path(folder).mkdir(parents=True, exist_ok=True)
-    limits = ["-timeout=20", "-rss_limit_mb=1024", "-malloc_limit_mb=512", f"-artifact_prefix={folder}-"]
+    TARGETS[name](b"")  # what is started for it takes its time once
+    limits = ["-timeout=120", "-rss_limit_mb=1024", "-malloc_limit_mb=512", f"-artifact_prefix={folder}-"]
     # libFuzzer reads all folders that it is given and writes to the first.
     atheris.Setup(
         [sys.argv[0], *limits, *options, folder, str(CORPUS / name)],

@@ -30,7 +30,7 @@ from workers.aliases import RedisIndex
 from workers.groups import VERSIONS
 
 _BOUNDARY: Final = "strangers"
-_PATIENCE: Final = 20.0  # seconds after which an answer will never come
+_PATIENCE: Final = 100.0  # seconds after which an answer will never come
 _MANY: Final = 500  # requests, after which what they left behind is swept up
 
 BODIES: Final = (
