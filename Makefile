@@ -41,6 +41,13 @@ lint: $(VENV)/dev.done ## flake8, the dependency rule, types
 contract-test: $(VENV)/dev.done ## Let schemathesis try the running service, with every check
 	$(BIN)/schemathesis run --wait-for-schema 60 http://127.0.0.1:$${PORT:-8000}/openapi.json
 
+# Seconds; most are spent on following what one operation makes through others.
+CONTRACT_SECONDS ?= 90
+
+.PHONY: contract-check
+contract-check: $(VENV)/dev.done system-packages ## The same against a service that is started for it, for CONTRACT_SECONDS (90)
+	PYTHONPATH=.:tests $(BIN)/python tests/contract/against_product.py --max-time $(CONTRACT_SECONDS)
+
 .PHONY: console-test
 console-test: $(VENV)/dev.done system-packages ## Use the console in a browser: desktop and phone, light and dark, without a mouse
 	$(BIN)/python -m pytest tests/e2e/test_console.py
@@ -72,6 +79,22 @@ metrics-cost: $(VENV)/dev.done ## Measure what counting, request ids and log lin
 .PHONY: survival-test
 survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs
 	$(BIN)/python -m pytest tests/integration/test_training_jobs.py
+
+# Seconds for each target of the fuzzer, and which targets.
+FUZZ_SECONDS ?= 180
+FUZZ ?= $(notdir $(wildcard tests/fuzz/corpus/*))
+
+.PHONY: fuzz
+fuzz: $(FUZZ:%=fuzz-%) ## Fuzz what reads strangers' input, FUZZ_SECONDS (180) a target; FUZZ="csv zip" are some, -j2 two at a time
+
+# In an environment laid over ours, as the fuzzer is there for few platforms.
+fuzz-%: $(VENV)/dev.done system-packages
+	@mkdir -p build/fuzz
+	@PYTHONPATH=.:tests VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv run --quiet --no-project --active --with atheris==3.0.0 \
+	  python tests/fuzz/fuzz.py $* build/fuzz/$* -max_total_time=$(FUZZ_SECONDS) > build/fuzz/$*.log 2>&1 || \
+	  { tail -n 50 build/fuzz/$*.log; echo "fuzz-$*: see build/fuzz/$*.log"; exit 1; }
+	@awk '/DONE/ {printf "%-12s %8d inputs, %5d edges of our code reached, nothing found\n", "$*", substr($$1, 2), $$4}' \
+	  build/fuzz/$*.log
 
 .PHONY: docs-test
 docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README word by word, and look at every page
@@ -333,6 +356,34 @@ sdk-dist: $(VENV)/dev.done $(NODE)/.done ## Pack both SDKs into build/sdk
 .PHONY: deploy
 deploy: ## Bring the tag VERSION to the EC2 instance INSTANCE, by AWS Systems Manager
 	iac/deploy.sh
+
+.PHONY: audit
+audit: secrets-check python-audit node-audit ## Known vulnerabilities in what is locked, and secrets in the tree
+
+# Strict: a package that nobody could say anything about is no good news.
+.PHONY: python-audit
+python-audit: $(VENV)/dev.done ## Known vulnerabilities in requirements/*.lock
+	$(UVX) pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  $(patsubst %,-r %,$(wildcard requirements/*.lock))
+
+.PHONY: node-audit
+node-audit: system-packages ## Known vulnerabilities in what the TypeScript SDK is built with
+	cd $(TYPESCRIPT_SDK) && npm audit --package-lock-only
+
+# .secrets.baseline has what looks like a secret and is none. No candidate is sent anywhere to see whether it works.
+SECRETS := $(UVX) detect-secrets==1.5.0
+GENERATED := (^|/)(\.secrets\.baseline|openapi\.json|schema\.ts|hemline_api/.*|ml/shipped/.*|tests/fuzz/corpus/.*|[a-z]+\.lock)$$
+
+.PHONY: secrets-check
+secrets-check: $(VENV)/dev.done ## Fail when a tracked file has what looks like a secret
+	@mkdir -p build && cp .secrets.baseline build/secrets.baseline
+	$(SECRETS) detect-secrets-hook --no-verify --baseline build/secrets.baseline $$(git ls-files); \
+	  case $$? in 0) ;; 3) echo "Only line numbers have changed" ;; *) exit 1 ;; esac
+
+.PHONY: secrets-baseline
+secrets-baseline: $(VENV)/dev.done ## Accept what looks like a secret now: read the difference before you commit it
+	$(SECRETS) detect-secrets scan --no-verify --exclude-files '$(GENERATED)' \
+	  $$(git ls-files) > .secrets.baseline
 
 # A folder of Terraform's providers: the one named, one that is there, or one that is filled from Terraform's registry.
 TF_PLUGIN_DIR ?= $(firstword $(shell find ~/.terraform.d /usr/local/share /usr/share /opt -maxdepth 3 -type d \

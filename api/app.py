@@ -98,6 +98,7 @@ def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing 
     app.register_blueprint(metrics.blueprint)
     errors.register(app)
     observe(app, app.extensions["hemline"].metrics, settings.access_log, tracing)
+    app.after_request(pages.guard)
     return app
 
 

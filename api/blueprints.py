@@ -22,6 +22,12 @@ class _Parser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": "raise"}
 
+    def load_querystring(self, req: Request, schema: Any) -> Any:
+        try:
+            return super().load_querystring(req, schema)
+        except UnicodeDecodeError as invalid:  # werkzeug takes a query as it is, and only then percent-decodes it
+            raise ValidationError("The query is not UTF-8. Percent-encode what is in it.") from invalid
+
     def load_json(self, req: Request, schema: Any) -> Any:
         if not req.is_json:
             raise UnsupportedMediaType()

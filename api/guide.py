@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from api.pages import guarded
-
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
@@ -72,7 +70,7 @@ def _answer(name: str) -> Response:
     response.cache_control.max_age = 300
     response.add_etag()
     response.make_conditional(request)
-    return guarded(response)
+    return response
 
 
 @cache

@@ -12,10 +12,18 @@ blueprint = Blueprint("pages", __name__)
 _CONSOLE = Path(str(files("api") / "console"))
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 # Nothing leaves this machine and nothing foreign comes in: the browser sees to it.
-_POLICY = "; ".join((
+_OF_PAGES = "; ".join((
     "default-src 'self'", "img-src 'self' data: blob:", "object-src 'none'", "base-uri 'none'", "form-action 'self'",
     "frame-ancestors 'none'",
 ))  # fmt: skip
+_OF_THE_REST = "default-src 'none'; frame-ancestors 'none'"
+_PAGES = ("text/html", "image/svg+xml")  # what browsers run scripts in
+_ALWAYS = {
+    # Else a browser may take for a page what somebody sent as a picture's name.
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 @blueprint.get("/")
@@ -39,11 +47,14 @@ def docs_file(name: str) -> Response:
 
 
 def _page(name: str) -> Response:
-    return guarded(send_from_directory(_CONSOLE, name))
+    return send_from_directory(_CONSOLE, name)
 
 
-def guarded(response: Response) -> Response:
-    """A page that loads nothing from elsewhere and runs nothing that is written into it."""
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
+def guard(response: Response) -> Response:
+    """Any answer of the service, so that no browser makes more of it than it is.
+
+    It loads nothing from elsewhere, runs nothing that is written into it, and is in nobody's frame.
+    """
+    policy = _OF_PAGES if response.mimetype in _PAGES else _OF_THE_REST
+    response.headers.extend(_ALWAYS, **{"Content-Security-Policy": policy})
     return response

@@ -135,7 +135,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     specs, out = _specs(options), options.out
     data = _training_data(options.data, settings)
     # Only this command needs TensorFlow, which takes seconds to load.
-    from ml.export import KERAS, ExportFailed, Stage, package, to_keras
+    from ml.export import KERAS, ExportFailed, Stage, package
+    from ml.keras_files import to_keras
     from ml.training import TrainingDiverged, WrongBase, WrongCheckpoint
 
     earlier: list[Stage] = []

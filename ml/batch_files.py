@@ -22,6 +22,7 @@ from ml.images import ContractImage, InvalidImage, contract_image, read_image
 MAX_RATIO: Final = 100
 MAX_NAME: Final = 500  # characters
 _AT_ONCE = 256  # pictures of an IDX file
+_LINES_AN_ITEM = 4  # of a CSV file: some programs put blank ones between the rows
 _GZIP, _ZIP, _IDX = b"\x1f\x8b", b"PK", b"\0\0"
 
 
@@ -58,7 +59,7 @@ def read_entries(source: IO[bytes], labels: Labels | None, limits: Limits) -> It
     elif is_idx:
         entries = _idx_entries(source, labels, limits)
     else:
-        entries = _csv_entries(source)
+        entries = _csv_entries(source, limits.items)
     count = 0
     for count, entry in enumerate(entries, 1):
         if count > limits.items:
@@ -68,13 +69,15 @@ def read_entries(source: IO[bytes], labels: Labels | None, limits: Limits) -> It
         raise DatasetError("There are no pictures in the file.")
 
 
-def _csv_entries(source: IO[bytes]) -> Iterator[Entry]:
+def _csv_entries(source: IO[bytes], most: int) -> Iterator[Entry]:
     text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="replace", newline="")
     try:
         columns, chunks = _columns(iter(lambda: text.readline(LONGEST_LINE), ""))
         for number, rows in chunks:
             if any(len(row) >= LONGEST_LINE for row in rows):
                 raise DatasetError(f"A row after row {number - 1} has more than {LONGEST_LINE:,} characters.")
+            if number > _LINES_AN_ITEM * most:  # blank ones give no entry, but take time
+                raise DatasetError(f"The file has more than {_LINES_AN_ITEM * most:,} lines. Leave out the blank ones.")
             yield from _row_entries(rows, number, columns)
     finally:
         text.detach()  # or it would close what the caller opened

@@ -78,15 +78,12 @@ def read_file(path: Path) -> tuple[Images, Labels | None]:
 
 def parse_idx_images(content: bytes) -> Images:
     """uint8 [n, 28, 28] from the bytes of an unpacked IDX file. Raises DatasetError."""
-    images = _parse_idx(content, dimensions=3)
-    if images.shape[1:] != (SIDE, SIDE):
-        raise DatasetError(f"IDX images are {images.shape[1]}x{images.shape[2]} pixels; they must be {SIDE}x{SIDE}.")
-    return images
+    return _parse_idx(content, (SIDE, SIDE))
 
 
 def parse_idx_labels(content: bytes) -> Labels:
     """uint8 [n] from the bytes of an unpacked IDX file. Raises DatasetError."""
-    return _parse_idx(content, dimensions=1)
+    return _parse_idx(content, ())
 
 
 def _unpacked(source: IO[bytes], limit: int) -> bytes:
@@ -103,7 +100,8 @@ def _unpacked(source: IO[bytes], limit: int) -> bytes:
     return bytes(content)
 
 
-def _parse_idx(content: bytes, dimensions: int) -> NDArray[np.uint8]:
+def _parse_idx(content: bytes, sides: tuple[int, ...]) -> NDArray[np.uint8]:
+    dimensions = 1 + len(sides)
     header = 4 + 4 * dimensions
     magic = struct.pack(">BBBB", 0, 0, 8, dimensions)
     if content[:4] != magic:
@@ -119,6 +117,11 @@ def _parse_idx(content: bytes, dimensions: int) -> NDArray[np.uint8]:
         raise DatasetError(
             f"The IDX header promises {promised:,} bytes ({' x '.join(map(str, shape))}), "
             f"but {len(content) - header:,} follow."
+        )
+    # Before anything is made of the bytes: of 4,294,967,295 x 4,294,967,295 x 0 no array can be.
+    if shape[1:] != sides:
+        raise DatasetError(
+            f"IDX images are {'x'.join(map(str, shape[1:]))} pixels; they must be {'x'.join(map(str, sides))}."
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
@@ -188,6 +191,8 @@ def _is_number(cell: str) -> bool:
 
 def parse_rows(rows: list[str], first_number: int, columns: int) -> NDArray[np.uint8]:
     """uint8 [rows that are not blank, columns]. Raises DatasetError that names row and column."""
+    if not any(map(str.strip, rows)):
+        return np.empty((0, columns), np.uint8)  # loadtxt would warn
     try:
         # comments=None: a "#" is an error, not the end of a row.
         values = np.loadtxt(rows, delimiter=",", dtype=np.int16, ndmin=2, comments=None)
@@ -245,7 +250,7 @@ def open_zip(source: IO[bytes]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(source)
     except _DAMAGED as error:
-        raise DatasetError(f"The ZIP file is damaged or of an unknown kind: {error}.") from error
+        raise DatasetError(f"The ZIP file is damaged or of an unknown kind: {shown(str(error))}.") from error
 
 
 def _check_directory(source: IO[bytes]) -> None:
@@ -321,12 +326,12 @@ def unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         with archive.open(entry) as picture:
             data = picture.read(MAX_PICTURE_BYTES + 1)
     except _DAMAGED as error:
-        raise DatasetError(f"{shown(entry.filename)} is damaged or encrypted: {error}.") from error
+        raise DatasetError(f"{shown(entry.filename)} is damaged or encrypted: {shown(str(error))}.") from error
     if len(data) > MAX_PICTURE_BYTES:
         raise DatasetError(f"{shown(entry.filename)} is larger than {MAX_PICTURE_BYTES:,} bytes.")
     return data
 
 
 def shown(name: str) -> str:
-    """A name as far as it fits into a message."""
+    """A name, or what a library says of it, as far as it fits into a message."""
     return name if len(name) <= 200 else f"{name[:200]}…"

@@ -5,7 +5,6 @@ A version is published only when its files answer alike on real images, so that 
 
 import hashlib
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from ml import evaluation, litert, networks
 from ml.datasets import CLASSES, Split
 from ml.images import CLASS_NAMES
+from ml.keras_files import load_keras, to_keras
 from ml.litert import logits as litert_logits
 from ml.report import Track, fit, report
 from ml.spec import TrainingSpec
@@ -185,24 +185,6 @@ def _int8_if_possible(model: keras.Model, data: Split) -> tuple[bytes, Floats] |
     except (ExportFailed, RuntimeError) as error:
         _log.warning("no int8 file: %s", error)
         return None
-
-
-def to_keras(model: keras.Model) -> bytes:
-    """A .keras file without the optimizer, whose state doubles the file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, KERAS)
-        plain = model.__class__.from_config(model.get_config())
-        plain.set_weights(model.get_weights())
-        plain.save(path)
-        return path.read_bytes()
-
-
-def load_keras(content: bytes) -> keras.Model:
-    """The model of a .keras file, ready to predict."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, KERAS)
-        path.write_bytes(content)
-        return keras.models.load_model(path, compile=False)
 
 
 def to_litert(model: keras.Model) -> bytes:

@@ -21,6 +21,7 @@ from ml import (
 )  # fmt: skip
 from ml.datasets import CLASSES, Dataset
 from ml.images import CLASS_NAMES
+from ml.keras_files import load_keras, to_keras
 from ml.photo_evaluation import labels
 from ml.photos import Photos, PhotoSplit
 from ml.report import Served
@@ -103,13 +104,13 @@ def make(
     training = Rendered(split.training, render(split.training, recipe, cache, say))
     validation = Rendered(split.validation, photo_rendering.as_served(split.validation)[:, None])
     say(f"{len(training.photos)} photos in {training.images.shape[1]} renderings each")
-    teacher, base = _logits_of(export.load_keras(earlier)), earlier if recipe.warm_start else None
+    teacher, base = _logits_of(load_keras(earlier)), earlier if recipe.warm_start else None
     history = []
     for number, spec in enumerate(recipe.stages, 1):
         mixed = mix(recipe, training, fashion, teacher)
         checked = labelled(validation.of_a_class(), teacher)
         trained = train(spec, mixed, checked, base=base, on_epoch=lambda row: say(_line(number, row)))
-        base = export.to_keras(trained.model)
+        base = to_keras(trained.model)
         history.append([asdict(row) for row in trained.history])
         teacher = _logits_of(trained.model)
     made = _package(recipe, trained, training, validation, split.held_out)
@@ -246,8 +247,8 @@ def _choose_files(
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     known = validation.of_a_class()
     images, accepted = known.images[:, 0], known.photos.accepted
-    keras_file = export.to_keras(model)
-    reloaded = export.load_keras(keras_file)
+    keras_file = to_keras(model)
+    reloaded = load_keras(keras_file)
     files = {KERAS: keras_file, FLOAT32: export.to_litert(reloaded)}
     expected, found = predict_logits(model, images), litert.logits(files[FLOAT32], images)
     difference = float(np.abs(expected - found).max())

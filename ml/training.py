@@ -6,13 +6,11 @@ It can be stopped at every step and resumed exactly: order and augmentation of e
 
 import io
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import cos, pi
-from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -23,6 +21,7 @@ from ml import networks
 from ml.augmentation import augment
 from ml.datasets import Dataset, subset
 from ml.evaluation import accuracy, negative_log_likelihood
+from ml.keras_files import UntrustedFile, load_keras
 from ml.optimization import Step
 from ml.spec import InvalidSpec, TrainingSpec
 
@@ -242,10 +241,10 @@ class _Run:
 
     def start_from(self, base: bytes) -> None:
         """Take over the weights of a .keras file. Raises WrongBase."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "base.keras")
-            path.write_bytes(base)
-            weights = keras.models.load_model(path, compile=False, safe_mode=True).get_weights()
+        try:
+            weights = load_keras(base).get_weights()
+        except UntrustedFile as error:
+            raise WrongBase(str(error)) from error
         if [w.shape for w in weights] != [tuple(w.shape) for w in self.model.weights]:
             raise WrongBase(f"The base version is not a {self.spec.network} with these hyperparameters; use its own.")
         self.update.start_from(weights)

@@ -116,6 +116,21 @@ for path, hook in _WHOLE.items():
 
 
 @schemathesis.hook
+def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None:
+    """What may be done with what was made, where names and Location headers alone do not tell."""
+    for made, name in (("/v1/batches", "batch_id"), ("/v1/tuning-jobs", "tune_id")):
+        links = {
+            operation["operationId"]: {
+                "operationId": operation["operationId"], "parameters": {name: "$response.body#/id"},
+            }
+            for path, operations in raw_schema["paths"].items() if f"{{{name}}}" in path
+            for operation in operations.values() if isinstance(operation, dict) and "operationId" in operation
+        }  # fmt: skip
+        for status in ("201", "202"):
+            raw_schema["paths"][made]["post"]["responses"][status]["links"] = links
+
+
+@schemathesis.hook
 def before_add_examples(context: HookContext, examples: list[Case]) -> None:
     """Examples do not pass by `map_case`."""
     for case in examples:

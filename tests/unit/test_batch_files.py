@@ -140,6 +140,13 @@ def test_labels_of_their_own_go_with_as_many_idx_images(content: bytes, labels: 
         read(content, labels)
 
 
+def test_the_number_of_blank_lines_has_a_limit() -> None:
+    few = Limits(100, LIMITS.pixels, LIMITS.bytes)
+    assert len(read("\n\n\n".join(rows()).encode() + b"\n" * 300, limits=few)) == 5
+    with pytest.raises(DatasetError, match="more than 400 lines"):
+        read("\n".join(rows()).encode() + b"\n" * 10_000, limits=few)
+
+
 @pytest.mark.parametrize("content", [
     "\n".join(rows()).encode(), idx(5), packed({f"{n}.png": PNG for n in range(5)}),
 ])  # fmt: skip

@@ -104,6 +104,7 @@ def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch, 
         (idx(np.zeros((2, 28, 28), np.uint8)) + b"\0", "but 1,569 follow"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "promises 79,228,162,458,924,105,385,300,197,375 bytes"),
         (idx(np.zeros((2, 32, 32), np.uint8)), "32x32 pixels; they must be 28x28"),
+        (b"\0\0\x08\x03" + b"\xff" * 8 + bytes(4), "4294967295x0 pixels; they must be 28x28"),
         (idx(np.zeros(4, np.uint8)), "3 dimension"),
         (gzip.compress(idx(np.zeros((2, 28, 28), np.uint8)))[:-9], "gzip file is damaged"),
     ],
@@ -225,6 +226,13 @@ def test_a_zip_of_something_else_is_refused(entries: dict[str, bytes], complaint
 def test_what_is_no_zip_is_refused() -> None:
     with pytest.raises(DatasetError, match="damaged"):
         datasets.read_zip(io.BytesIO(b"PK no more"))
+
+
+def test_a_zip_whose_names_are_endless_gets_a_short_answer() -> None:
+    content = zipped({f"coat/{'a' * 3000}.png": b"x"}).getvalue()
+    with pytest.raises(DatasetError) as refused:
+        datasets.read_zip(io.BytesIO(content.replace(b"coat", b"Coat", 1)))
+    assert len(str(refused.value)) < 1000
 
 
 def test_a_dataset_needs_a_label_for_each_image_and_known_classes() -> None:

@@ -10,7 +10,8 @@ import pytest
 from ml import datasets, networks, photos
 from ml.__main__ import main
 from ml.datasets import Dataset
-from ml.export import litert_logits, to_keras
+from ml.export import litert_logits
+from ml.keras_files import to_keras
 from ml.photo_rendering import as_served
 from ml.photo_training import Recipe, Rendered, labelled, make, mix, read_recipe, render
 from ml.spec import InvalidSpec

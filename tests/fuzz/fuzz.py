@@ -1,0 +1,58 @@
+"""Look for input that the product does not take calmly, guided by the lines and branches of it that were reached.
+
+`make fuzz` calls `python tests/fuzz/fuzz.py TARGET FOLDER [options of libFuzzer]` for every target. FOLDER keeps what
+led to something new, for the next run, and beside it what ended badly: once that is mended it belongs into the corpus
+of the target, so that every `make test` tries it again.
+"""
+
+import sys
+import zlib
+from pathlib import Path
+
+import atheris
+
+# Pillow's readers, ZIP files and the forms of werkzeug are Python too, and decide how far a file gets.
+sys.modules.pop("zipfile", None)  # what is imported already is not instrumented any more
+_CODE = ["api", "ml", "workers", "PIL", "zipfile", "werkzeug.formparser", "werkzeug.sansio"]
+with atheris.instrument_imports(include=_CODE):
+    from targets import CORPUS, TARGETS
+
+_HEAD = b"\x89PNG\r\n\x1a\n"
+
+
+def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    """libFuzzer's own mutation, but a PNG file gets right checksums again: no mutation would ever guess them."""
+    mutated = atheris.Mutate(data, max_size)
+    # A few stay wrong, or nobody would try what happens then.
+    return sealed(mutated)[:max_size] if seed % 16 and mutated.startswith(_HEAD) else mutated
+
+
+def sealed(png: bytes) -> bytes:
+    """A PNG file whose chunks have their right checksums, as far as it has chunks."""
+    content = bytearray(png)
+    place = len(_HEAD)
+    while place + 12 <= len(content):
+        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
+        if end + 4 > len(content):
+            break
+        content[end : end + 4] = zlib.crc32(content[place + 4 : end]).to_bytes(4, "big")
+        place = end + 4
+    return bytes(content)
+
+
+def main() -> None:
+    name, folder, *options = sys.argv[1:]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    TARGETS[name](b"")  # what is started for it takes its time once
+    limits = ["-timeout=120", "-rss_limit_mb=1024", "-malloc_limit_mb=512", f"-artifact_prefix={folder}-"]
+    # libFuzzer reads all folders that it is given and writes to the first.
+    atheris.Setup(
+        [sys.argv[0], *limits, *options, folder, str(CORPUS / name)],
+        TARGETS[name],
+        custom_mutator=mutate if name == "pictures" else None,
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
