@@ -8,19 +8,19 @@ thread.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import io
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.util import Finalize
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response
 from flask.ctx import RequestContext
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.http import remove_entity_headers
 
 from api.app import create_app
 from api.observation import BEGAN, about
@@ -40,18 +40,15 @@ _SMALL = 64 * 1024
 # Seconds after which a thread lets go of the interpreter for another that wants it, a fifth of Python's: this is how
 # long the event loop may have to wait for a thread that reads a thousand pictures.
 _SWITCH_INTERVAL = 0.001
+_SLOWEST_BODY = 30.0  # seconds in which a small body has to come, and the next piece of a large one
 
 
 def app() -> Application:
     """The application, by the settings of the environment."""
-    _end_with_parent()
     settings = Settings.from_env()
     logs.configure("web", settings.log_level, settings.log_format, about)
     flask = create_app(settings, tracing=Tracing.start("web", settings.otlp_endpoint))
-    metrics = flask.extensions["hemline"].metrics
-    Upkeep(metrics.fold).start()
-    # Granian's processes are of multiprocessing, which ends them without what `atexit` knows.
-    Finalize(None, metrics.end, exitpriority=0)
+    Upkeep(flask.extensions["hemline"].metrics.fold).start()
     made = Application(flask, settings.web_threads)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     # What is there now stays: without it, a collection takes 2 ms where it took 25, in which nobody is answered.
@@ -80,20 +77,23 @@ class Application:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._parts.queue.end()
+        await asyncio.to_thread(self._parts.metrics.end)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         environ = _environ(scope)
         length = environ.get("CONTENT_LENGTH", "0" if "HTTP_TRANSFER_ENCODING" not in environ else "")
-        body = None
-        if length.isdecimal() and int(length) <= _SMALL:
-            body = environ[BODY] = await _read(receive) if length != "0" else b""
-            environ["wsgi.input"] = io.BytesIO(body)
-        else:
-            environ["wsgi.input"] = io.BufferedReader(_Body(receive, loop), _SMALL)
         context = self._flask.request_context(environ)
         with context:
+            body = None
+            if length.isdecimal() and int(length) <= _SMALL:
+                body = environ[BODY] = await _read(receive) if length != "0" else b""
+                rest = None
+                environ["wsgi.input"] = io.BytesIO(body)
+            else:
+                rest = _Body(receive, loop)
+                environ["wsgi.input"] = io.BufferedReader(rest, _SMALL)
             if _is_light(scope["method"], scope["path"], body):
                 response = self._flask.full_dispatch_request()
             else:
@@ -103,6 +103,8 @@ class Application:
                     response = self._flask.finalize_request(await response.answer)
                 except Exception as reason:
                     response = await loop.run_in_executor(self._pool, self._refuse, context, reason)
+        if rest is not None and rest.more:
+            response.headers["Connection"] = "close"  # nobody reads the rest of the body
         if response.is_sequence:
             await _send_whole(response, environ["REQUEST_METHOD"], send)
         else:
@@ -150,12 +152,17 @@ _VARIABLES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGT
 
 
 async def _read(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+    """A body. What does not come in time is missing, and a body that is cut off is no JSON."""
+    message = await receive()
+    if not message.get("more_body"):
+        return bytes(message.get("body", b""))
+    parts = [message["body"]]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SLOWEST_BODY):
+            while message.get("more_body"):
+                message = await receive()
+                parts.append(message.get("body", b""))
+    return b"".join(parts)
 
 
 class _Body(io.RawIOBase):
@@ -165,16 +172,21 @@ class _Body(io.RawIOBase):
         self._receive = receive
         self._loop = loop
         self._left = b""
-        self._more = True
+        self.more = True
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while self._more and not self._left:
-            message = asyncio.run_coroutine_threadsafe(_awaited(self._receive), self._loop).result()
+        while self.more and not self._left:
+            coming = asyncio.run_coroutine_threadsafe(_awaited(self._receive), self._loop)
+            try:
+                message = coming.result(_SLOWEST_BODY)
+            except TimeoutError:
+                coming.cancel()
+                raise ClientDisconnected from None
             self._left = message.get("body", b"")
-            self._more = bool(message.get("more_body"))
+            self.more = bool(message.get("more_body"))
         part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(part)] = part
         return len(part)
@@ -185,8 +197,10 @@ async def _awaited(receive: Receive) -> MutableMapping[str, Any]:
 
 
 async def _send_whole(response: Response, method: str, send: Send) -> None:
-    bodiless = method == "HEAD" or response.status_code in (204, 304)
-    body = b"" if bodiless else response.get_data()
+    body = b"" if method == "HEAD" else response.get_data()
+    if response.status_code in (204, 304):
+        body = b""
+        remove_entity_headers(response.headers)
     try:
         await send(_start(response))
         await send({"type": "http.response.body", "body": body})
@@ -225,11 +239,3 @@ async def _told(send: Send, message: MutableMapping[str, Any]) -> None:
 def _start(response: Response) -> MutableMapping[str, Any]:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     return {"type": "http.response.start", "status": response.status_code, "headers": headers}
-
-
-def _end_with_parent() -> None:
-    # Granian shares the port among its processes: one that outlived a killed parent would go on answering beside the
-    # parent's successor. Linux only (prctl's PR_SET_PDEATHSIG); elsewhere nothing happens.
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(1, signal.SIGKILL)

@@ -18,7 +18,7 @@ from tests.benchmarks.pictures import ROOT
 from tests.processes import redis_binary
 
 _HERE = Path(__file__).parent
-_OURS = ("ai-edge-litert", "celery", "flask", "flask-smorest", "granian", "numpy", "opencv-python-headless", "redis")
+_OURS = ("ai-edge-litert", "celery", "flask", "flask-smorest", "numpy", "opencv-python-headless", "redis", "uvicorn")
 
 
 def environment() -> dict[str, Any]:

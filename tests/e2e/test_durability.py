@@ -114,7 +114,7 @@ def test_every_accepted_prediction_is_answered_while_the_web_process_is_killed(v
     stream.check()
 
     assert len(stream.accepted) == 1000
-    # What Granian started must not go on without it: it would hold the port for ever.
+    # What the web process started must not go on without it: it would hold the port for ever.
     assert len(killed) > 1
     _, left = psutil.wait_procs(killed, timeout=10)
     for process in left:
