@@ -96,6 +96,11 @@ fuzz-%: $(VENV)/dev.done system-packages
 	@awk '/DONE/ {printf "%-12s %8d inputs, %5d edges of our code reached, nothing found\n", "$*", substr($$1, 2), $$4}' \
 	  build/fuzz/$*.log
 
+.PHONY: hosts-test
+hosts-test: $(VENV)/dev.done system-packages ## Run the parts on machines of their own, and cut them off; needs root
+	@type ip nft >/dev/null 2>&1 || { $(call apt,iproute2 nftables); } || true
+	$(SUDO) env HEMLINE_TEST_HOSTS=required $(BIN)/python -m pytest tests/hosts
+
 .PHONY: docs-test
 docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README word by word, and look at every page
 	$(BIN)/python -m pytest tests/unit/test_guide_pages.py tests/e2e/test_guide.py

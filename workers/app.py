@@ -47,7 +47,8 @@ def make_celery(redis_url: str) -> Celery:
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 2,
-            "socket_timeout": 10,
+            # What a worker asks of a Redis that has gone silent holds it up this long, several times in a row.
+            "socket_timeout": 5,
             "health_check_interval": 5,
             "global_keyprefix": KEY_PREFIX,
             **options,
