@@ -101,6 +101,10 @@ hosts-test: $(VENV)/dev.done system-packages ## Run the parts on machines of the
 	@type ip nft >/dev/null 2>&1 || { $(call apt,iproute2 nftables); } || true
 	$(SUDO) env HEMLINE_TEST_HOSTS=required $(BIN)/python -m pytest tests/hosts
 
+.PHONY: backup-test
+backup-test: $(VENV)/dev.done system-packages ## Back up under load, lose everything, restore
+	$(BIN)/python -m pytest tests/integration/test_backup_file.py tests/e2e/test_backup.py
+
 .PHONY: docs-test
 docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README word by word, and look at every page
 	$(BIN)/python -m pytest tests/unit/test_guide_pages.py tests/e2e/test_guide.py

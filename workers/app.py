@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -83,9 +84,9 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
     return AsyncRedis.from_url(redis_url, **(defaults | options))
 
 
-def wait_for_redis(redis: Redis) -> None:
+def wait_for_redis(redis: Redis, worthwhile: Callable[[], bool] = lambda: True) -> None:
     """Come back when Redis answers: processes that are started together need no order."""
-    while True:
+    while worthwhile():
         try:
             redis.ping()
             return
