@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_env()
         artifacts = open_artifacts(settings.artifacts())
-        with embedded.found(settings) as url:
+        with backup.found(settings) as url:
             done = asked.run(asked.file, url, artifacts)
     except (backup.NotBackedUp, backup.NotRestored, embedded.InUse, InvalidSetting, RedisError, OSError) as failed:
         print(failed, file=sys.stderr)

@@ -22,11 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from redis import Redis, SSLConnection
+from redis import Redis, RedisError, SSLConnection
 from redis.connection import parse_url
 
 from ml.artifacts import ArtifactNotFound, Artifacts
+from settings import Settings
 from workers import embedded
+from workers.app import wait_for_redis
 from workers.groups import VERSIONS
 
 FORMAT = 1
@@ -58,12 +60,31 @@ class _Changed(Exception):
     """A version was deleted while the copy was made."""
 
 
+@contextmanager
+def found(settings: Settings) -> Iterator[str]:
+    """The URL of the service's Redis; one of its own that does not run is run for as long as the block lasts.
+
+    Raises embedded.InUse, FileNotFoundError.
+    """
+    home = settings.home.absolute()
+    if settings.redis_url:
+        yield settings.redis_url
+    elif (url := embedded.address(home)) and _answers(url):
+        yield url
+    else:
+        with embedded.owned(home):
+            url, command = embedded.server(settings, home)
+            with _running(url, command):
+                yield url
+
+
 def save(redis_url: str, artifacts: Artifacts, path: Path) -> Backup:
     """Write everything into a new file, while the service runs. Raises NotBackedUp, RedisError, OSError."""
     if path.exists():
         raise NotBackedUp(f"{path} exists already. Name another file.")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".backup-") as folder:
         draft = Path(folder) / "draft.tar"
+        draft.touch(0o600)  # it is as secret as what it holds
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 backup = _draft(redis_url, artifacts, Path(folder), draft)
@@ -178,8 +199,33 @@ def _loaded(snapshot: bytes, database: int) -> Iterator[Redis]:
                    "--dbfilename": _SNAPSHOT, "--save": "", "--appendonly": "no"}  # fmt: skip
         command = [embedded.program("redis-server"), *(word for option in options.items() for word in option)]
         url = f"unix://{folder}/redis.sock?db={database}"
-        with embedded.running(url, command), Redis.from_url(url) as redis:
+        with _running(url, command), Redis.from_url(url) as redis:
             yield redis
+
+
+@contextmanager
+def _running(url: str, command: list[str]) -> Iterator[None]:
+    """A Redis, ready while the block lasts, with all of it on disk after that. Raises OSError where it cannot start."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            with Redis.from_url(url) as redis:
+                wait_for_redis(redis, lambda: process.poll() is None)
+            if process.poll() is not None:
+                log.seek(0)
+                raise OSError(f"Redis did not start: {log.read().strip()[-500:]}")
+            yield
+        finally:
+            process.terminate()  # which writes what is not on disk yet
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with Redis.from_url(url) as redis:
+            return bool(redis.ping())
+    except RedisError:
+        return False
 
 
 def _copy(source: Redis, target: Redis) -> None:

@@ -6,17 +6,13 @@ import fcntl
 import importlib.util
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from redis import Redis, RedisError
-
 from settings import Settings
-from workers.app import wait_for_redis
 
 
 class InUse(Exception):
@@ -64,48 +60,11 @@ def owned(home: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def found(settings: Settings) -> Iterator[str]:
-    """The URL of the service's Redis; one of its own that does not run is run for as long as the block lasts.
-
-    Raises InUse, FileNotFoundError.
-    """
-    home = settings.home.absolute()
-    if settings.redis_url:
-        yield settings.redis_url
-    elif _address(home).exists() and _answers(url := _address(home).read_text()):
-        yield url
-    else:
-        with owned(home):
-            url, command = server(settings, home)
-            with running(url, command):
-                yield url
-
-
-@contextmanager
-def running(url: str, command: list[str]) -> Iterator[None]:
-    """A Redis, ready while the block lasts, with all of it on disk after that. Raises OSError where it cannot start."""
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            with Redis.from_url(url) as redis:
-                wait_for_redis(redis, lambda: process.poll() is None)
-            if process.poll() is not None:
-                log.seek(0)
-                raise OSError(f"Redis did not start: {log.read().strip()[-500:]}")
-            yield
-        finally:
-            process.terminate()  # which writes what is not on disk yet
-            process.wait()
+def address(home: Path) -> str | None:
+    """The URL of this folder's Redis, where there has been one."""
+    file = _address(home)
+    return file.read_text() if file.exists() else None
 
 
 def _address(home: Path) -> Path:
     return home / "redis" / "url"
-
-
-def _answers(url: str) -> bool:
-    try:
-        with Redis.from_url(url) as redis:
-            return bool(redis.ping())
-    except RedisError:
-        return False

@@ -52,6 +52,7 @@ def test_keys_of_every_type_come_back_with_what_is_left_of_their_time(
     elsewhere = FileArtifacts(tmp_path / "elsewhere")
     backup.restore(tmp_path / "file.tar", other_redis.url, elsewhere)
 
+    assert (tmp_path / "file.tar").stat().st_mode & 0o077 == 0
     there = other_redis.client
     names = set(redis.scan_iter("hemline:*"))
     assert set(there.scan_iter("*")) == names
