@@ -158,8 +158,10 @@ def _until_well(processes: Sequence[Any], well: Well) -> Iterator[None]:
 
 def _ended(processes: Sequence[Any]) -> Iterator[None]:
     for process in processes:
-        if process.get_state() in (*RUNNING_STATES, ProcessStates.BACKOFF):
+        if process.get_state() in RUNNING_STATES:
             process.stop()
+        elif process.get_state() == ProcessStates.EXITED:
+            process.change_state(ProcessStates.STOPPED)  # or Supervisor would start it again
     while any(process.get_state() == ProcessStates.STOPPING for process in processes):
         yield
 

@@ -24,8 +24,9 @@ from processes import ROOT, Client, RedisServer, Web, b64, sample  # noqa: E402
 from settings import Settings  # noqa: E402
 from workers import backup  # noqa: E402
 from workers.aliases import RedisIndex  # noqa: E402
-from workers.groups import RESULT, Answer, Groups, error  # noqa: E402
+from workers.groups import Groups  # noqa: E402
 from workers.jobs import JobState, JobStore  # noqa: E402
+from workers.records import RESULT, Answer, error  # noqa: E402
 
 LISTS = ("predictions", "batches", "training-jobs", "tuning-jobs", "models", "aliases", "datasets")
 _YEARS = 30 * 365 * 86400  # what has expired can be read by nobody
