@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from redis import Redis, RedisError
+from redis import RedisError
 from supervisor.states import RUNNING_STATES, ProcessStates
 
 from settings import InvalidSetting, Settings
 from workers import embedded
+from workers.app import connect
 from workers.upkeep import names_alive
 
 SETS = ("a", "b")
@@ -95,7 +96,7 @@ def consuming(redis_url: str, queue: str) -> Well:
     """Whether a worker says that it consumes a queue."""
 
     def well(pid: int) -> bool:
-        with suppress(RedisError), Redis.from_url(redis_url, socket_timeout=2) as redis:
+        with suppress(RedisError), connect(redis_url, socket_timeout=2) as redis:
             return any(name.endswith(f":{pid}") for name in names_alive(redis, queue))
         return False
 

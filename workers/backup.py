@@ -27,8 +27,8 @@ from redis.connection import parse_url
 
 from ml.artifacts import ArtifactNotFound, Artifacts
 from settings import Settings
-from workers import embedded
-from workers.app import wait_for_redis
+from workers import embedded, sentinel
+from workers.app import connect, wait_for_redis
 from workers.groups import VERSIONS
 
 FORMAT = 1
@@ -98,7 +98,7 @@ def save(redis_url: str, artifacts: Artifacts, path: Path) -> Backup:
 
 
 def _draft(redis_url: str, artifacts: Artifacts, folder: Path, draft: Path) -> Backup:
-    with Redis.from_url(redis_url) as redis:
+    with connect(redis_url) as redis:
         known: set[Any] = redis.smembers(VERSIONS)
     snapshot = folder / _SNAPSHOT
     _take_snapshot(redis_url, snapshot)
@@ -151,7 +151,7 @@ def _take_snapshot(redis_url: str, to: Path) -> None:
 
 def restore(path: Path, redis_url: str, artifacts: Artifacts) -> Backup:
     """Bring everything back into an empty Redis and an empty store. Raises NotRestored, RedisError, OSError."""
-    with _opened(path) as tar, Redis.from_url(redis_url) as redis:
+    with _opened(path) as tar, connect(redis_url) as redis:
         manifest = _verified(tar)
         if next(redis.scan_iter(_MINE, count=_PAGE), None) is not None:
             raise NotRestored("This Redis has data of the service. End the service, and restore into an empty one.")
@@ -245,8 +245,14 @@ def _copy(source: Redis, target: Redis) -> None:
 
 
 def _address(redis_url: str) -> dict[str, Any]:
-    """A URL as redis-py understands it."""
+    """A URL as redis-py understands it; of a Redis behind Sentinels, where its master is now."""
     parse: Any = parse_url  # redis-py leaves it untyped
+    if redis_url.startswith(sentinel.SCHEME):
+        said = sentinel.SentinelUrl.parse(redis_url)
+        with connect(redis_url) as redis:
+            pool: Any = redis.connection_pool
+            host, port = pool.get_master_address()
+        return {"host": host, "port": port, "db": said.database, "username": said.username, "password": said.password}
     parsed: dict[str, Any] = parse(redis_url)
     return parsed
 

@@ -50,8 +50,9 @@ def set_up(stack: ExitStack, network: Network, folder: Path) -> Site:
         "NO_PROXY": "*", "HEMLINE_REDIS_URL": f"redis://:{password}@{redis.address}:6379/0",
         "HEMLINE_ARTIFACTS_URL": f"s3://{BUCKET}/{PREFIX}", "HEMLINE_CHECKPOINT_SECONDS": "2",
     }  # fmt: skip
-    predict, train, serve = (shlex.split(block.code.replace("\\\n", "")) for block in blocks("docs/guide/scale-out.md")
-                             if block.code.startswith(".venv/bin/"))  # fmt: skip
+    # With `env` in front, as a command of the page may begin with settings.
+    predict, train, serve = (["env", *shlex.split(block.code.replace("\\\n", ""))]
+                             for block in blocks("docs/guide/scale-out.md") if ".venv/bin/" in block.code)  # fmt: skip
 
     def start(name: str, machine: Machine, command: list[str]) -> Process:
         home = folder / name
