@@ -27,6 +27,18 @@ help: ## List the targets
 run: $(VENV)/run.done ## Set up and serve everything on http://127.0.0.1:$PORT (8000)
 	@exec $(BIN)/python serve.py
 
+.PHONY: upgrade
+upgrade: $(VENV)/run.done ## Put the code that is here now in the place of the running one, without a dropped request
+	@$(BIN)/python upgrade.py
+
+.PHONY: backup
+backup: $(VENV)/run.done ## Write all that the service knows into the new file FILE; it may run meanwhile
+	@$(BIN)/python -m workers backup $(or $(FILE),$(error Say where to: make backup FILE=hemline.tar))
+
+.PHONY: restore
+restore: $(VENV)/run.done ## Bring the backup FILE back, into an empty home
+	@$(BIN)/python -m workers restore $(or $(FILE),$(error Say what: make restore FILE=hemline.tar))
+
 .PHONY: test
 test: $(VENV)/dev.done system-packages node-packages ## Set up and run all tests
 	$(BIN)/python -m pytest
@@ -95,6 +107,19 @@ fuzz-%: $(VENV)/dev.done system-packages
 	  { tail -n 50 build/fuzz/$*.log; echo "fuzz-$*: see build/fuzz/$*.log"; exit 1; }
 	@awk '/DONE/ {printf "%-12s %8d inputs, %5d edges of our code reached, nothing found\n", "$*", substr($$1, 2), $$4}' \
 	  build/fuzz/$*.log
+
+.PHONY: hosts-test
+hosts-test: $(VENV)/dev.done system-packages ## Run the parts on machines of their own, and cut them off; needs root
+	@type ip nft >/dev/null 2>&1 || { $(call apt,iproute2 nftables); } || true
+	$(SUDO) env HEMLINE_TEST_HOSTS=required $(BIN)/python -m pytest tests/hosts
+
+.PHONY: backup-test
+backup-test: $(VENV)/dev.done system-packages ## Back up under load, lose everything, restore
+	$(BIN)/python -m pytest tests/integration/test_backup_file.py tests/integration/test_older_records.py tests/e2e/test_backup.py
+
+.PHONY: upgrade-test
+upgrade-test: $(VENV)/dev.done system-packages ## Upgrade under a steady stream of requests: none may fail
+	$(BIN)/python -m pytest tests/e2e/test_upgrade.py
 
 .PHONY: docs-test
 docs-test: $(VENV)/dev.done system-packages ## Follow the guide and the README word by word, and look at every page

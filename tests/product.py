@@ -1,21 +1,40 @@
 """`make run` as a process of a test, and its parts."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-from processes import Client, Process, eventually, free_port, redis_binary, tree
+from processes import BIN, ROOT, Client, Process, eventually, free_port, redis_binary, tree
 
 PARTS = {"redis": "redis-server", "worker": "workers.prediction_worker", "web": "api.server"}
+
+
+def copy_repository(to: Path) -> None:
+    """The repository as it stands, for a test to change; it has the same packages, installed."""
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", ".hemline", "runs", "build", ".terraform", "__pycache__", ".*_cache", ".hypothesis",
+        "node_modules",
+    )
+    shutil.copytree(ROOT, to, ignore=ignored)
+    environment = to / ".venv"  # is installed, whatever the copied lock files' time
+    environment.mkdir()
+    for entry in BIN.parent.iterdir():
+        if not entry.name.endswith(".done"):
+            (environment / entry.name).symlink_to(entry)
+    for stamp in ("run.done", "dev.done"):
+        (environment / stamp).touch()
 
 
 class Hemline(Process):
     """`make run` with a folder and a port of its own."""
 
-    def __init__(self, home: Path, log: Path, port: int | None = None, **settings: str) -> None:
+    def __init__(
+        self, home: Path, log: Path, port: int | None = None, checkout: Path = ROOT, **settings: str
+    ) -> None:
         self.home = home
         self.port = port or free_port()
         self.http = Client(f"http://127.0.0.1:{self.port}")
@@ -23,7 +42,8 @@ class Hemline(Process):
         path = f"{Path(redis_binary()).parent}:{os.environ['PATH']}"
         # TensorFlow is slow to load and nothing here trains.
         environ = {"PATH": path, "HEMLINE_TRAINING_WORKERS": "0", **settings}
-        super().__init__(["make", "run"], log, {"PORT": str(self.port), "HEMLINE_HOME": str(home), **environ})
+        places = {"PORT": str(self.port), "HEMLINE_HOME": str(home)}
+        super().__init__(["make", "--directory", str(checkout), "run"], log, {**places, **environ})
 
     def until_ready(self) -> "Hemline":
         self.await_(lambda: "Hemline is ready" in self.output(), "it says that it is ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -47,7 +48,8 @@ def make_celery(redis_url: str) -> Celery:
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 2,
-            "socket_timeout": 10,
+            # What a worker asks of a Redis that has gone silent holds it up this long, several times in a row.
+            "socket_timeout": 5,
             "health_check_interval": 5,
             "global_keyprefix": KEY_PREFIX,
             **options,
@@ -82,9 +84,9 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
     return AsyncRedis.from_url(redis_url, **(defaults | options))
 
 
-def wait_for_redis(redis: Redis) -> None:
+def wait_for_redis(redis: Redis, worthwhile: Callable[[], bool] = lambda: True) -> None:
     """Come back when Redis answers: processes that are started together need no order."""
-    while True:
+    while worthwhile():
         try:
             redis.ping()
             return

@@ -38,6 +38,12 @@ def alive(redis: Redis, queue: str) -> int:
     return int(redis.zcount(_heartbeats(queue), _clock(redis) - ALIVE_FOR, "+inf"))
 
 
+def names_alive(redis: Redis, queue: str) -> list[str]:
+    """The workers of a queue that have a fresh heartbeat, each as "host:pid"."""
+    names: list[Any] = redis.zrangebyscore(_heartbeats(queue), _clock(redis) - ALIVE_FOR, "+inf")
+    return [name.decode() for name in names]
+
+
 class Activity:
     """When a worker last had a message, of any task: what tells an idle worker from one that hears nothing."""
 

@@ -1,80 +1,14 @@
 """Whoever got 202 gets an answer, whatever dies meanwhile."""
 
 import signal
-import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-import requests
 
-from processes import SAMPLES, Client, b64, eventually, sample, tree
+from processes import eventually, tree
 from product import Hemline, Start
-
-THREADS = 8
-BODIES = [({"image": b64(sample(name))}, label) for name, label in SAMPLES.items()]
-
-
-class Stream:
-    """Clients that send predictions one after the other, and try again what was not accepted."""
-
-    def __init__(self, url: str, count: int) -> None:
-        self._url = url
-        self._numbers = iter(range(count))
-        self._lock = threading.Lock()
-        self.accepted: dict[str, str] = {}  # the label that each Location must come to
-        self.refused = 0
-        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(THREADS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _send(self) -> None:
-        client = Client(self._url)
-        while True:
-            with self._lock:
-                number = next(self._numbers, None)
-            if number is None:
-                return
-            body, label = BODIES[number % len(BODIES)]
-            while (location := self._try(client, body)) is None:
-                time.sleep(0.2)
-            self.accepted[location] = label
-
-    def _try(self, client: Client, body: dict[str, str]) -> str | None:
-        try:
-            answer = client.post("/v1/predictions", body)
-        except requests.ConnectionError:
-            return None
-        if answer.status_code == 202:
-            return answer.headers["Location"]
-        assert answer.status_code == 503 and answer.headers["Retry-After"], answer.text
-        self.refused += 1
-        return None
-
-    def after(self, count: int) -> None:
-        """Come back when this many are accepted."""
-        eventually(lambda: len(self.accepted) >= count, f"{count} are accepted", 120)
-
-    def check(self) -> None:
-        """Every accepted prediction succeeds, with the right answer."""
-        for thread in self._threads:
-            thread.join(120)
-            assert not thread.is_alive()
-        with ThreadPoolExecutor(THREADS) as pool:
-            answers = list(pool.map(self._final, self.accepted))
-        wrong = [answer for answer in answers if answer.get("status") != "succeeded"]
-        assert not wrong, f"{len(wrong)} of {len(answers)}: {wrong[:3]}"
-        assert [a["result"]["label"] for a in answers] == list(self.accepted.values())
-
-    def _final(self, location: str) -> dict[str, str]:
-        client = Client(self._url)
-        deadline = time.monotonic() + 120
-        while True:
-            answer = client.get(location, headers={"Prefer": "wait=10"}).json()
-            if answer["status"] not in ("queued", "running") or time.monotonic() > deadline:
-                return answer  # type: ignore[no-any-return]
+from traffic import BODIES, Stream
 
 
 @pytest.fixture(scope="module")

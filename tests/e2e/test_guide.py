@@ -23,7 +23,7 @@ from documents import Block, blocks, is_shown, names
 from ml import datasets
 from ml.images import CLASS_NAMES
 from processes import BIN, ROOT, Process, free_port, redis_binary
-from product import Hemline
+from product import Hemline, copy_repository
 
 SAMPLE = ROOT / "tests" / "data" / "fashion-mnist-sample"
 
@@ -41,7 +41,8 @@ NOT_HERE = {
 NOT_RUN = {
     "README.md": {"ourselves": 1}, "docs/guide/back-up.md": {"aws": 1},
     "docs/guide/deploy.md": {"docker": 5, "aws": 3, "cluster": 2}, "docs/guide/observe.md": {"collector": 1},
-    "docs/guide/programs.md": {"packages": 1}, "docs/guide/scale-out.md": {"machines": 6},
+    "docs/guide/operate.md": {"ourselves": 2}, "docs/guide/programs.md": {"packages": 1},
+    "docs/guide/scale-out.md": {"machines": 6},
 }  # fmt: skip
 PAGES = [name for name in names() if blocks(name)]
 _STRICT = 'curl() { command curl --fail-with-body "$@"; }'  # an answer that is an error ends the page
@@ -71,18 +72,7 @@ class Reader:
 
     def _copy(self) -> None:
         """The repository as it stands, in which the sample of Fashion-MNIST passes for the whole."""
-        ignored = shutil.ignore_patterns(
-            ".git", ".venv", ".hemline", "runs", "build", ".terraform", "__pycache__", ".*_cache", ".hypothesis",
-            "node_modules",
-        )
-        shutil.copytree(ROOT, self.checkout, ignore=ignored)
-        environment = self.checkout / ".venv"  # is installed, whatever the copied lock files' time
-        environment.mkdir()
-        for entry in BIN.parent.iterdir():
-            if not entry.name.endswith(".done"):
-                (environment / entry.name).symlink_to(entry)
-        for stamp in ("run.done", "dev.done"):
-            (environment / stamp).touch()
+        copy_repository(self.checkout)
         code = self.checkout / "ml" / "datasets.py"
         text = code.read_text("utf-8")
         for name, digests in datasets.OFFICIAL.items():
@@ -221,7 +211,7 @@ def test_a_block_that_is_not_run_is_a_script_and_names_what_is_there(block: Bloc
                 assert set(named) <= set(services), line
             case ["cd", folder]:
                 assert _is_there(folder), line
-    for module in re.findall(r"\b(?:workers\.\w+|api\.wsgi)\b", block.code):
+    for module in re.findall(r"\b(?:workers\.\w+|api\.asgi)\b", block.code):
         assert _is_there(module.replace(".", "/") + ".py"), module
 
 

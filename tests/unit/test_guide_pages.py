@@ -150,6 +150,14 @@ def test_the_reference_is_what_the_code_says(reference: ModuleType) -> None:
         assert (GUIDE / name).read_text("utf-8") == text, f"docs/guide/{name} is stale: run make guide"
 
 
+def test_the_operator_is_told_what_to_do_for_every_alert() -> None:
+    alerts = re.findall(r"- alert: (\w+)", (ROOT / "iac" / "monitoring" / "alerts.yml").read_text("utf-8"))
+    text = (GUIDE / "operate.md").read_text("utf-8")
+
+    assert alerts
+    assert [alert for alert in alerts if f"`{alert}`" not in text] == []
+
+
 def test_the_web_image_has_the_guide() -> None:
     assert "COPY docs/guide ./docs/guide\n" in (ROOT / "Dockerfile").read_text("utf-8")
     assert "!docs/guide\n" in (ROOT / ".dockerignore").read_text("utf-8")
