@@ -14,7 +14,7 @@ from ml.registry import Registry
 from processes import RedisServer
 from workers import backup
 from workers.aliases import RedisIndex
-from workers.records import VERSIONS
+from workers.groups import VERSIONS
 
 
 @pytest.fixture
