@@ -130,7 +130,7 @@ class _Watchful(Supervisor):  # type: ignore[misc]
 
         said = self.settings
         # The web ends first: what it still accepts finds workers.
-        beside = [upgrade.Part("web", upgrade.listening(said.port), farewell=True),
+        beside = [upgrade.Part("web", upgrade.answering(), farewell=True),
                   upgrade.Part("worker", upgrade.consuming(said.redis_url, "predictions"))]  # fmt: skip
         after = [name for name in ("training",) if f"{name}-a" in self.process_groups]
         try:

@@ -78,15 +78,12 @@ def roll(groups: Groups, beside: Sequence[Part], after: Sequence[str]) -> Iterat
         _spawn(new)
 
 
-def listening(port: int) -> Well:
-    """Whether a process of Granian has somebody who listens."""
+def answering() -> Well:
+    """Whether a web process has somebody who answers, which `api.server` shows in the name of its processes."""
 
     def well(pid: int) -> bool:
         with suppress(psutil.Error):
-            return any(
-                connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-                for child in psutil.Process(pid).children() for connection in child.net_connections("tcp")
-            )  # fmt: skip
+            return any(child.name() == "hemline-web" for child in psutil.Process(pid).children())
         return False
 
     return well

@@ -2,12 +2,11 @@
 
 Each is an event loop with uvicorn on it, all on one thread: a server with a thread of its own would fight with the
 application for the interpreter. What they have in common is loaded before they part, so that they share its memory:
-the second one takes a third of the first. The kernel shares the connections out among them (SO_REUSEPORT).
+the second one takes a third of the first.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import logging
@@ -22,11 +21,14 @@ import uvicorn
 
 from api import asgi
 from api.http import BoundedProtocol
+from api.listeners import BACKLOG, HandOver, listeners
 from settings import InvalidSetting, Settings
 
-_BACKLOG = 4096  # connections that wait to be accepted
 _KEEP_ALIVE = 75  # seconds that a connection may be idle: longer than most clients and proxies keep one
 _FAREWELL = 15  # seconds that requests have to end when the service does
+READY = "hemline-web"  # the name of a process that answers
+_SET_PARENT_DEATH_SIGNAL, _SET_NAME = 1, 15  # of prctl(2)
+_LOOK = 0.2  # seconds between two looks at who asks for the sockets
 _PAUSE = 1.0  # seconds before a process is started in place of one that could not even begin
 
 _log = logging.getLogger(__name__)
@@ -37,20 +39,21 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         settings.redis()
-        reserved = _listener(settings)  # held without listening: nobody else can take the port meanwhile
+        sockets = listeners(settings)
     except (InvalidSetting, OSError) as wrong:
         print(wrong, file=sys.stderr)
         return os.EX_USAGE
-    with reserved:
-        return Parent(settings).run()
+    return Parent(settings, sockets).run()
 
 
 class Parent:
-    """Keeps so many processes running, and ends with them."""
+    """Keeps a process running on each socket, and ends with them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sockets: list[socket.socket]) -> None:
         self._settings = settings
-        self._children: dict[int, float] = {}  # when each began
+        self._sockets = sockets
+        self._hand_over = HandOver(settings, sockets)
+        self._children: dict[int, tuple[socket.socket, float]] = {}  # by pid: its socket, and when it began
         self._ending = False
 
     def run(self) -> int:
@@ -58,29 +61,42 @@ class Parent:
         gc.freeze()  # a collection would write into the memory that is shared
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        for _ in range(self._settings.processes()):
-            self._start()
+        for listener in self._sockets:
+            self._start(listener)
         while self._children:
-            with contextlib.suppress(ChildProcessError):
-                pid, status = os.wait()
-                began = self._children.pop(pid, None)
-                if began is not None and not self._ending:
-                    code = os.waitstatus_to_exitcode(status)
-                    _log.warning("web process %d ended (%d) and is started anew", pid, code)
-                    if time.monotonic() - began < _PAUSE:
-                        time.sleep(_PAUSE)
-                    self._start()
+            self._hand_over.open()
+            self._hand_over.answer()
+            self._reap()
+            signal.sigtimedwait([signal.SIGCHLD], _LOOK)
         return os.EX_OK
 
-    def _start(self) -> None:
+    def _reap(self) -> None:
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            listener, began = self._children.pop(pid)
+            if self._ending:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            _log.warning("web process %d ended (%d) and is started anew", pid, code)
+            if time.monotonic() - began < _PAUSE:
+                time.sleep(_PAUSE)
+            self._start(listener)
+
+    def _start(self, listener: socket.socket) -> None:
         pid = os.fork()
         if pid == 0:
             status = os.EX_SOFTWARE
             try:
-                status = _serve(self._settings)
+                self._hand_over.close()
+                for other in self._sockets:
+                    if other is not listener:
+                        other.close()
+                status = _serve(self._settings, listener)
             finally:
                 os._exit(status)
-        self._children[pid] = time.monotonic()
+        self._children[pid] = listener, time.monotonic()
         if self._ending:  # the signal came while it was made
             os.kill(pid, signal.SIGTERM)
 
@@ -90,41 +106,39 @@ class Parent:
             os.kill(pid, signal.SIGTERM)
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, listener: socket.socket) -> int:
     """One process, until SIGTERM: it then answers what it has, and ends."""
     _end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which tells the parent too
     config = uvicorn.Config(
         asgi.app, factory=True, loop="uvloop", http=BoundedProtocol, ws="none", interface="asgi3", lifespan="on",
-        log_config=None, access_log=False, server_header=False, proxy_headers=False, backlog=_BACKLOG,
+        log_config=None, access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE, timeout_graceful_shutdown=_FAREWELL,
     )  # fmt: skip
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvicorn.Server(config).run(sockets=[_listener(settings)])
+    _Server(config).run(sockets=[listener])
     return os.EX_OK
 
 
-def _listener(settings: Settings) -> socket.socket:
-    """A socket on the port of all processes. Raises OSError where another program has it."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as taken:
-        listener.close()
-        raise OSError(f"{settings.host}:{settings.port} cannot be used ({taken.strerror}). Set PORT.") from taken
-    return listener
+class _Server(uvicorn.Server):
+    """uvicorn's, which shows in the name of its process that it answers."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _prctl(_SET_NAME, READY.encode())
 
 
 def _end_with_parent() -> None:
     # The processes share the port: one that outlived a killed parent would go on answering beside the parent's
-    # successor. Linux only (prctl's PR_SET_PDEATHSIG); elsewhere nothing happens.
+    # successor. Linux only; elsewhere nothing happens.
+    _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def _prctl(option: int, argument: Any) -> None:
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
-        prctl(1, signal.SIGKILL)
+        prctl(option, argument)
 
 
 if __name__ == "__main__":

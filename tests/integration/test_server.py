@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from api import http
-from processes import ROOT, RedisServer, Web, eventually, free_port
+from processes import ROOT, Process, RedisServer, Web, eventually, free_port
 from settings import Settings
 from workers.groups import ALIASES, VERSIONS
 
@@ -78,6 +78,33 @@ def test_a_port_that_another_program_has_is_named(environ: dict[str, str]) -> No
 
     assert ended.returncode == os.EX_USAGE
     assert ended.stderr == f"127.0.0.1:{port} cannot be used (Address already in use). Set PORT.\n"
+
+
+def test_a_service_does_not_share_the_port_of_another(web: Web, environ: dict[str, str], tmp_path: Path) -> None:
+    environ = {**os.environ, **environ, "PORT": web.http.url.rpartition(":")[2], "PYTHONPATH": str(ROOT),
+               "HEMLINE_HOME": str(tmp_path / "another")}  # fmt: skip
+    ended = subprocess.run([sys.executable, "-m", "api.server"], env=environ, capture_output=True, text=True)
+
+    assert ended.returncode == os.EX_USAGE and "cannot be used" in ended.stderr
+
+
+def test_a_successor_takes_over_what_waits(web: Web, environ: dict[str, str], tmp_path: Path) -> None:
+    port = web.http.url.rpartition(":")[2]
+    for child in (old := eventually(lambda: len(children(web)) == 2 and children(web), "both run")):
+        child.suspend()  # nobody accepts
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=60) as waiting:
+        waiting.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        environ = {**os.environ, **environ, "HEMLINE_HOST": "127.0.0.1", "PORT": port}
+        successor = Process([sys.executable, "-m", "api.server"], tmp_path / "successor.log", environ)
+        try:
+            assert waiting.recv(1000).startswith(b"HTTP/1.1 200 ")
+            for child in old:
+                child.kill()  # suspended, they do not end by themselves
+            web.popen.terminate()
+            web.popen.wait(60)
+            assert all(web.http.answers("/health/live") for _ in range(20))
+        finally:
+            successor.stop()
 
 
 async def answer(scope: object, receive: object, send: object) -> None:
