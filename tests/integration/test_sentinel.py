@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from processes import Process, Web, eventually, free_port, redis_binary, worker
+from ml.artifacts import FileArtifacts
+from processes import Process, RedisServer, Web, eventually, free_port, redis_binary, worker
+from workers import backup
 from workers.app import connect
 
 PASSWORD, OTHER = "a master's", "a sentinel's"
@@ -95,6 +97,16 @@ def test_a_connection_finds_the_new_master(group: Group) -> None:
 
         eventually(answers, "the other server answers")
         assert client.connection_pool.get_master_address() == ("127.0.0.1", group.replica.port)
+
+
+def test_the_master_is_backed_up(
+    group: Group, redis_server: RedisServer, redis: redis_py.Redis, tmp_path: Path
+) -> None:
+    group.master.client.set("hemline:key", "value")
+    backup.save(group.url, FileArtifacts(tmp_path / "artifacts"), tmp_path / "file.tar")
+    backup.restore(tmp_path / "file.tar", redis_server.url, FileArtifacts(tmp_path / "elsewhere"))
+
+    assert redis.get("hemline:key") == b"value"
 
 
 def test_predictions_go_on_after_a_failover_and_none_is_forgotten(group: Group, tmp_path: Path) -> None:
