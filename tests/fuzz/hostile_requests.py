@@ -12,9 +12,7 @@ import logging
 import re
 import shutil
 import tempfile
-import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -173,12 +171,13 @@ class _Service:
             max_batch_bytes=65536, max_dataset_bytes=65536, linger=0,
         )  # fmt: skip
         self._application = Application(create_app(settings), threads=8)
+        # On this thread, as the application wants to hear of signals; it runs while an answer is waited for.
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
         self._life: asyncio.Queue[Any] = asyncio.Queue()
-        self._living = self._begin(self._exchange({"type": "lifespan"}, self._life, None))
-        self._tell({"type": "lifespan.startup"})
+        self._life.put_nowait({"type": "lifespan.startup"})
+        begun = self._loop.create_future()
+        self._living = self._loop.create_task(self._exchange({"type": "lifespan"}, self._life, begun.set_result))
+        self._until(begun)
         _, card, contents = next(releases.versions())
         self._registry = Registry(open_artifacts(settings.artifacts()), RedisIndex(self._redis.client))
         self._registry.publish(contents, card)
@@ -197,23 +196,19 @@ class _Service:
         received: asyncio.Queue[Any] = asyncio.Queue()
         received.put_nowait({"type": "http.request", "body": body})
         sent: list[Any] = []
-        self._begin(self._exchange(scope, received, sent)).result(_PATIENCE)
+        self._until(self._exchange(scope, received, sent.append))
         first, *parts = sent
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in first["headers"]}
         return Answer(first["status"], fields, b"".join(part["body"] for part in parts))
 
-    def _begin(self, exchange: Coroutine[Any, Any, None]) -> Future[None]:
-        return asyncio.run_coroutine_threadsafe(exchange, self._loop)
+    def _until(self, done: Awaitable[Any]) -> None:
+        self._loop.run_until_complete(asyncio.wait_for(done, _PATIENCE))
 
-    async def _exchange(self, scope: Scope, received: asyncio.Queue[Any], sent: list[Any] | None) -> None:
+    async def _exchange(self, scope: Scope, received: asyncio.Queue[Any], sent: Callable[[Any], None]) -> None:
         async def send(message: Any) -> None:
-            if sent is not None:
-                sent.append(message)
+            sent(message)
 
         await self._application(scope, received.get, send)
-
-    def _tell(self, message: Any) -> None:
-        self._loop.call_soon_threadsafe(self._life.put_nowait, message)
 
     def begin_anew(self) -> None:
         """Forget what was accepted, so that the thousandth request finds what the first one found."""
@@ -240,10 +235,8 @@ class _Service:
 
     def _end(self) -> None:
         logging.disable()  # that Redis goes is no news
-        self._tell({"type": "lifespan.shutdown"})
-        self._living.result(_PATIENCE)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._living.cancel()
+        self._loop.run_until_complete(asyncio.wait([self._living]))
         self._loop.close()
         self._redis.stop()
         shutil.rmtree(self._home, ignore_errors=True)

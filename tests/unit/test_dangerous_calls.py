@@ -1,6 +1,7 @@
 """No source of ours turns data into code: no pickle, no eval, no shell, no archive unpacked by the names in it."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -43,7 +44,7 @@ _CALLS = {
     "subprocess.getstatusoutput",
     "keras.config.enable_unsafe_deserialization",
 }
-_METHODS = {"extractall", "extract", "set_unsafe_deserialization", "read_pickle", "to_pickle"}
+_METHODS = {"extractall", "set_unsafe_deserialization", "read_pickle", "to_pickle"}
 # Calls that are dangerous unless they say this.
 _NEEDED = {"np.load": ("allow_pickle", False), "numpy.load": ("allow_pickle", False), "load_model": ("safe_mode", True)}
 _FORBIDDEN = (("shell", True), ("allow_pickle", True), ("safe_mode", False), ("verify", False))
@@ -59,6 +60,8 @@ def dangers(source: str) -> Iterator[str]:
                 yield f"{node.lineno}: {node.module}"
         elif isinstance(node, ast.Call):
             yield from (f"{node.lineno}: {danger}" for danger in _of_call(node))
+            if re.search(r"\.extract$", ast.unparse(node.func)) and re.search(r"import.*\b(zip|tar)file", source):
+                yield f"{node.lineno}: {ast.unparse(node.func)}"
 
 
 def _of_call(call: ast.Call) -> Iterator[str]:
@@ -95,7 +98,7 @@ def test_no_source_turns_data_into_code() -> None:
         "keras.models.load_model(p)",
         "load_model(p, safe_mode=False)",
         "tarfile.open(f).extractall()",
-        "archive.extract(member, p)",
+        "import zipfile\narchive.extract(member, p)",
         "np.save(p, a, allow_pickle=True)",
         "requests.get(u, verify=False)",
         "shutil.unpack_archive(f)",
@@ -117,6 +120,7 @@ def test_what_would_be_dangerous_is_seen(source: str) -> None:
         "requests.get(u, verify=True)",
         "ast.literal_eval(x)",
         "redis.eval(script, 0)",
+        "propagator.extract(carrier)",
     ],
 )
 def test_what_is_harmless_is_let_pass(source: str) -> None:
