@@ -4,7 +4,7 @@ Each part has two sets of processes, of which one runs. The other set is started
 disk now. When all of it is well, the old one is told to end, which it does when it has finished what it holds. When
 any of it is not, it is ended instead, and all is as before: a release that does not start does no harm.
 
-The web processes of both sets listen on one port (SO_REUSEPORT), so at every moment somebody does.
+The new web processes take the sockets of the old ones over (`api/listeners.py`), so no connection is refused or lost.
 """
 
 from __future__ import annotations

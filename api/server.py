@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import math
 import os
 import signal
 import socket
@@ -25,7 +26,7 @@ from api.listeners import BACKLOG, HandOver, listeners
 from settings import InvalidSetting, Settings
 
 _KEEP_ALIVE = 75  # seconds that a connection may be idle: longer than most clients and proxies keep one
-_FAREWELL = 15  # seconds that requests have to end when the service does
+_FAREWELL = 15  # seconds that requests have to end when the service does; when it is upgraded, as long as it holds one
 READY = "hemline-web"  # the name of a process that answers
 _SET_PARENT_DEATH_SIGNAL, _SET_NAME = 1, 15  # of prctl(2)
 _LOOK = 0.2  # seconds between two looks at who asks for the sockets
@@ -111,8 +112,15 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     _end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which tells the parent too
+
+    def application() -> asgi.Application:
+        def leave() -> None:
+            config.timeout_graceful_shutdown = max(_FAREWELL, math.ceil(settings.max_wait) + 1)
+
+        return asgi.app(leave)
+
     config = uvicorn.Config(
-        asgi.app, factory=True, loop="uvloop", http=BoundedProtocol, ws="none", interface="asgi3", lifespan="on",
+        application, factory=True, loop="uvloop", http=BoundedProtocol, ws="none", interface="asgi3", lifespan="on",
         log_config=None, access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE, timeout_graceful_shutdown=_FAREWELL,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from processes import ROOT, Process, b64, eventually, sample
+from processes import ROOT, Client, Process, b64, eventually, sample
 from product import Hemline, Start, copy_repository
 
 BODY = json.dumps({"image": b64(sample("sneaker"))})
@@ -22,11 +22,13 @@ class Steady:
     """Clients that send until they are told to end, and take any failure, also of a connection, for a failure.
 
     Some keep their connection busy, some leave it idle for a while between two requests, some make a new one for each,
-    and some wait for the answer. None tries anything twice.
+    some wait for the answer, and some for a job that does not end. None tries anything twice.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
+        made = Client(f"http://127.0.0.1:{port}").post("/v1/training-jobs", {})  # nobody trains here
+        self._job = made.headers["Location"]
         self._ended = threading.Event()
         self.failures: list[str] = []
         self.answered = 0
@@ -34,6 +36,7 @@ class Steady:
             {"pause": 0.01}, {"pause": 0.1}, {"pause": 0.7}, {"pause": 0.01, "anew": True}, {"wait": 10},
         ]  # fmt: skip
         self._threads = [threading.Thread(target=self._send, kwargs=way, daemon=True) for way in ways * 2]
+        self._threads += [threading.Thread(target=self._watch, args=(i * 5,), daemon=True) for i in range(5)]
         for thread in self._threads:
             thread.start()
 
@@ -54,6 +57,21 @@ class Steady:
             if anew:
                 connection.close()
         connection.close()
+
+    def _watch(self, after: float) -> None:
+        """Hold one request after the other, each for as long as that is allowed, beginning after some seconds."""
+        self._ended.wait(after)
+        while not self._ended.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+            try:
+                connection.request("GET", self._job, headers={"Prefer": "wait=30"})
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.status != 200:
+                    self.failures.append(f"{answer.status} {text!r} held")
+            except (http.client.HTTPException, OSError) as failed:
+                self.failures.append(f"{failed!r} held")
+            connection.close()
 
     def more(self, count: int) -> None:
         """Come back when this many more are answered."""
