@@ -111,7 +111,7 @@ fuzz-%: $(VENV)/dev.done system-packages
 .PHONY: hosts-test
 hosts-test: $(VENV)/dev.done system-packages ## Run the parts on machines of their own, and cut them off; needs root
 	@type ip nft >/dev/null 2>&1 || { $(call apt,iproute2 nftables); } || true
-	$(SUDO) env HEMLINE_TEST_HOSTS=required $(BIN)/python -m pytest tests/hosts
+	$(SUDO) $(BIN)/python -m pytest -m hosts tests/hosts
 
 .PHONY: backup-test
 backup-test: $(VENV)/dev.done system-packages ## Back up under load, lose everything, restore

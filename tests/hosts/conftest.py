@@ -1,6 +1,5 @@
 """Machines for tests, where it is allowed to make some."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -14,8 +13,6 @@ from network import Network, obstacle
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The product on four machines."""
     if refusal := obstacle():
-        if os.environ.get("HEMLINE_TEST_HOSTS"):
-            pytest.fail(refusal)
-        pytest.skip(refusal)
+        pytest.fail(refusal)
     with ExitStack() as stack:
         yield set_up(stack, stack.enter_context(Network()), tmp_path_factory.mktemp("hosts"))

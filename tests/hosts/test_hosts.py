@@ -18,7 +18,7 @@ SAMPLE = ROOT / "tests" / "data" / "fashion-mnist-sample"
 OUTAGE = 18.0
 SPEC = {"network": "tutorial_cnn", "batch_size": 8, "learning_rate": 0.01, "ema": 0.9}
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
