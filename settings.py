@@ -137,8 +137,8 @@ class Settings:
         if not is_loopback(self.host):
             raise InvalidSetting(
                 f"HEMLINE_HOST is {self.host!r}, where others reach the service, and no authentication is configured. "
-                "Set HEMLINE_AUTH=keys and make a key with `python -m workers keys create` (or set HEMLINE_ADMIN_KEY to "
-                "a secret token); set HEMLINE_AUTH=off if everybody who reaches it may do everything; or leave "
+                "Set HEMLINE_AUTH=keys and make a key with `python -m workers keys create` (or set HEMLINE_ADMIN_KEY "
+                "to a secret token); set HEMLINE_AUTH=off if everybody who reaches it may do everything; or leave "
                 "HEMLINE_HOST at 127.0.0.1."
             )
         return False

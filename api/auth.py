@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from flask import Flask, request
+from flask import Flask, Request, request
 from redis import RedisError
 
 from api.parts import Parts, parts
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 CALLER = "hemline.caller"
+# What browsers, and they alone, say of the page that sends a request (Fetch Metadata).
+_FROM, _HERE = "HTTP_SEC_FETCH_SITE", ("none", "same-origin")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
 _is_loopback = lru_cache(256)(is_loopback)
 
 
@@ -50,6 +54,10 @@ class Forbidden(Exception):
         self.needed = sorted(needed)
 
 
+class ForeignPage(Exception):
+    """A browser says that a page from elsewhere sends this, and no key shows that its user wants it."""
+
+
 class Need(NamedTuple):
     """What a view asks of its callers: one of these scopes, or else to come from this machine."""
 
@@ -75,16 +83,23 @@ def guard(app: Flask) -> None:
 
     @app.before_request
     def check() -> None:
-        need = needed.get(request.endpoint or "")
-        if need is None or need.or_loopback and _is_near(request.environ):
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # not the slow proxy
+        need = needed.get(asked.endpoint or "")
+        if need is None or need.or_loopback and _is_near(asked.environ):
             return
-        if need.scopes.isdisjoint(caller().scopes):
+        who = _caller(asked.environ)
+        if need.scopes.isdisjoint(who.scopes):
             raise Forbidden(need.scopes)
+        if not who.key and asked.method not in _SAFE and asked.environ.get(_FROM, "none") not in _HERE:
+            raise ForeignPage
 
 
 def caller() -> Caller:
     """Who asks. Raises Unauthenticated, redis.RedisError."""
-    environ = request.environ
+    return _caller(request.environ)
+
+
+def _caller(environ: WSGIEnvironment) -> Caller:
     found: Caller | Exception | None = environ.get(CALLER)
     if found is None:  # under a server other than ours, where this thread waits
         found = recall(parts(), environ) or parts().queue.call(identify(parts(), environ))

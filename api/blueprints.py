@@ -21,7 +21,10 @@ from api.schemas import ProblemSchema
 from workers.keys import Scope
 
 _CHALLENGE = {"WWW-Authenticate": {"description": "What is missing (RFC 6750).", "schema": {"type": "string"}}}
-_REFUSALS = {401: "No valid API key was sent.", 403: "The key does not have the scope that this takes."}
+_REFUSALS = {
+    401: "No valid API key was sent.",
+    403: "The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it.",
+}
 
 
 class _Parser(FlaskParser):

@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from redis import RedisError
 from werkzeug.exceptions import HTTPException
 
-from api.auth import Forbidden, Unauthenticated
+from api.auth import Forbidden, ForeignPage, Unauthenticated
 from api.observation import about
 from api.parts import parts
 from api.schemas import ProblemSchema
@@ -93,6 +93,11 @@ def register(app: Flask) -> None:
         detail = f"This takes a key with the scope {' or '.join(error.needed)}, which yours does not have."
         challenge = f'Bearer realm="hemline", error="insufficient_scope", scope="{" ".join(error.needed)}"'
         return problem(403, detail, kind="forbidden", headers={"WWW-Authenticate": challenge})
+
+    @app.errorhandler(ForeignPage)
+    def foreign_page(_: ForeignPage) -> Response:
+        detail = "A page of another site sent this. Where no keys are asked for, only this service's own pages may."
+        return problem(403, detail, kind="foreign-page")
 
     @app.errorhandler(InvalidImage)
     def invalid_image(error: InvalidImage) -> Response:

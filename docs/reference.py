@@ -200,8 +200,8 @@ def command_line() -> Iterator[str]:
     )  # fmt: skip
     yield from _commands("python -m ml", ml_command)
     yield from (
-        "## python -m workers", "", "[API keys](keys.md); and [backing up and restoring](back-up.md), which `make backup`",
-        "and `make restore` do with it.", "",
+        "## python -m workers", "", "[API keys](keys.md), and [backing up and restoring](back-up.md), which",
+        "`make backup` and `make restore` do with it.", "",
     )  # fmt: skip
     yield from _commands("python -m workers", workers_command)
     yield from (

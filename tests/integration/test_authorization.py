@@ -6,11 +6,15 @@ The operations come from the document, so one that is new and has no row here fa
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
+import hemline
+from hemline_api.api.predictions import list_predictions
+from hemline_api.models import PredictionPage
 from processes import ROOT, Client, RedisServer, Web, assert_problem, b64, eventually, sample, worker
 from workers.keys import KeyStore, Scope
 
@@ -319,6 +323,19 @@ def test_a_key_is_made_used_and_revoked_over_http(site: Site) -> None:
     eventually(lambda: client.get("/v1/models").status_code == 401, "the revoked key is refused", 10)
     assert_problem(admin.get(f"/v1/keys/{made['id']}"), 404)
     assert_problem(admin.delete(f"/v1/keys/{made['id']}"), 404)
+
+
+def test_the_sdk_says_who_asks(site: Site, tmp_path: Path) -> None:
+    picture = tmp_path / "sneaker.png"
+    picture.write_bytes(sample("sneaker"))
+    with hemline.Client(site.url, site.tokens["predict"]) as client:
+        made = client.submit(picture)
+        page = list_predictions.sync(client=client.api)
+    with hemline.Client(site.url, tries=1) as stranger, pytest.raises(hemline.HemlineError) as refused:
+        stranger.submit(picture)
+
+    assert isinstance(page, PredictionPage) and page.items[0].id == made.id
+    assert refused.value.status == 401 and "Authorization: Bearer" in str(refused.value)
 
 
 def seen_used(admin: Client, key: str) -> Any:

@@ -19,6 +19,7 @@ from processes import ROOT, Process, RedisServer, Web, assert_problem, free_port
 from settings import Settings
 from workers import keys as keys_module
 from workers.app import connect_async
+from workers.groups import Groups
 from workers.keys import ALL, FRESH, OPERATOR, Caller, Key, KeyStore, Scope, Verifier
 
 TOKEN = "a-token-of-the-operators-own-choice"
@@ -381,6 +382,21 @@ def test_a_view_may_be_for_this_machine_without_a_key(
     guard(app)
     answer = app.test_client().get("/figures", headers=headers, environ_base={"REMOTE_ADDR": address})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("auth", "site", "status"), [
+    ("off", None, 202), ("off", "same-origin", 202), ("off", "none", 202), ("off", "cross-site", 403),
+    ("off", "same-site", 403), ("keys", "cross-site", 202),
+])  # fmt: skip
+def test_without_keys_pages_of_other_sites_cannot_make_a_browser_send_work(
+    groups: Groups, redis_server: RedisServer, tmp_path: Path, auth: str, site: str | None, status: int
+) -> None:
+    settings = Settings(redis_url=redis_server.url, home=tmp_path, auth=auth, admin_key=TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"} | ({"Sec-Fetch-Site": site} if site else {})
+    client = create_app(settings).test_client()
+
+    assert client.post("/v1/batches", json={"images": ["x"]}, headers=headers).status_code == status
+    assert client.get("/v1/batches", headers=headers).status_code == 200
 
 
 def test_when_redis_is_away_nobody_is_let_in_and_pages_are_there(tmp_path: Path) -> None:

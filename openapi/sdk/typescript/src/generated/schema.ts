@@ -2459,7 +2459,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -2570,7 +2570,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -2688,7 +2688,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -2763,7 +2763,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -2841,7 +2841,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -2951,7 +2951,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3067,7 +3067,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3142,7 +3142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3222,7 +3222,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3299,7 +3299,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3386,7 +3386,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3495,7 +3495,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3611,7 +3611,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3688,7 +3688,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3789,7 +3789,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3867,7 +3867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -3976,7 +3976,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4092,7 +4092,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4181,7 +4181,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4273,7 +4273,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4350,7 +4350,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4453,7 +4453,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4567,7 +4567,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4656,7 +4656,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4731,7 +4731,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4819,7 +4819,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4909,7 +4909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -4998,7 +4998,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5066,7 +5066,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5144,7 +5144,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5221,7 +5221,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5328,7 +5328,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5403,7 +5403,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5490,7 +5490,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5576,7 +5576,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5673,7 +5673,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5750,7 +5750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
@@ -5825,7 +5825,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key does not have the scope that this takes. */
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
             403: {
                 headers: {
                     /** @description What is missing (RFC 6750). */
