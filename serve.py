@@ -56,6 +56,7 @@ def main() -> int:
     """Serve until a signal or until a part cannot be kept alive; the exit status says which."""
     try:
         settings = _with_port(Settings.from_env())
+        settings.authenticates()
     except (InvalidSetting, OSError) as wrong:
         print(wrong, file=sys.stderr)
         return 2
@@ -225,6 +226,8 @@ def _announce(settings: Settings) -> None:
         except (OSError, urllib.error.HTTPError):
             continue
     pages = f"  Console   {url}/\n  Guide     {url}/guide\n  API docs  {url}/docs\n"
+    if settings.authenticates():
+        pages += "  Callers need API keys: .venv/bin/python -m workers keys\n"
     print(f"Hemline is ready.\n{pages}  Ctrl-C ends it.", flush=True)
 
 

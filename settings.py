@@ -7,6 +7,7 @@ which is `PORT`, the name that hosting platforms use.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -24,10 +25,15 @@ class InvalidSetting(ValueError):
 
 
 def setting(
-    default: Any, doc: str, *, least: float | None = None, most: float = math.inf, like: str = "", env: str = ""
+    default: Any, doc: str, *, least: float | None = None, most: float = math.inf, like: str = "", env: str = "",
+    secret: bool = False,
 ) -> Any:
-    """A field: its documentation, its limits or the pattern of its text, and its variable where that is special."""
-    return field(default=default, metadata={"doc": doc, "least": least, "most": most, "like": like, "env": env})
+    """A field: its documentation, its limits or the pattern of its text, and its variable where that is special.
+
+    What is secret is in no message and no log line.
+    """
+    metadata = {"doc": doc, "least": least, "most": most, "like": like, "env": env, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,15 @@ class Settings:
 
     host: str = setting("127.0.0.1", "Address that the web process binds.")
     port: int = setting(8000, "Port that the web process binds; 0 takes a free one.", least=0, most=65535, env="PORT")
+    auth: str = setting(
+        "", "Whether callers need an API key. Empty: not on loopback, and the web process starts on no other address.",
+        like="keys|off",
+    )  # fmt: skip
+    admin_key: str = setting(
+        "", "A token of your own, of 32 characters or more, that is always taken as an admin's key. With one, "
+        "`HEMLINE_AUTH` is `keys` unless it says `off`.",
+        like=r"[A-Za-z0-9._~+/-]{32,}=*", secret=True,
+    )  # fmt: skip
     web_processes: int = setting(0, "Web processes. 0: one for each core, at most 4.", least=0)
     web_threads: int = setting(64, "Threads of a web process, for what takes longer than a small picture.", least=2)
     prediction_workers: int = setting(1, "Prediction workers that `make run` starts.", least=1)
@@ -115,6 +130,19 @@ class Settings:
         """How many batches a prediction worker computes at a time."""
         return self.inference_threads or _few_cores()
 
+    def authenticates(self) -> bool:
+        """Whether callers need a key. Raises InvalidSetting where others reach `host` and nobody has said so or not."""
+        if self.auth or self.admin_key:
+            return self.auth != "off"
+        if not is_loopback(self.host):
+            raise InvalidSetting(
+                f"HEMLINE_HOST is {self.host!r}, where others reach the service, and no authentication is configured. "
+                "Set HEMLINE_AUTH=keys and make a key with `python -m workers keys create` (or set HEMLINE_ADMIN_KEY "
+                "to a secret token); set HEMLINE_AUTH=off if everybody who reaches it may do everything; or leave "
+                "HEMLINE_HOST at 127.0.0.1."
+            )
+        return False
+
     def redis(self) -> str:
         """The URL of Redis. Raises InvalidSetting where there is none."""
         if not self.redis_url:
@@ -128,6 +156,14 @@ class Settings:
 
 def _few_cores() -> int:
     return min(4, len(os.sched_getaffinity(0)))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def variable(f: Field[Any]) -> str:
@@ -146,7 +182,8 @@ def _parse(f: Field[Any], text: str) -> Any:
         limits = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
         raise InvalidSetting(f"{variable(f)} must be {limits}, not {text}. {f.metadata['doc']}")
     if like and not re.fullmatch(like, value):
-        raise InvalidSetting(f"{variable(f)} must look like {like}, not {text!r}. {f.metadata['doc']}")
+        given = "what was given" if f.metadata["secret"] else repr(text)
+        raise InvalidSetting(f"{variable(f)} must look like {like}, not {given}. {f.metadata['doc']}")
     return value
 
 

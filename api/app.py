@@ -14,7 +14,8 @@ from redis import Redis
 from werkzeug.routing import MapAdapter
 
 from api import (
-    batches, datasets, errors, guide, health, metrics, models, pages, predictions, training_jobs, tuning_jobs,
+    auth, batches, datasets, errors, guide, health, keys, metrics, models, pages, predictions, training_jobs,
+    tuning_jobs,
 )  # fmt: skip
 from api.observation import observe
 from api.parts import LATER, Held, Parts, parts
@@ -31,19 +32,24 @@ from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
+from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
 from workers.predictions import PredictionQueue
 from workers.tracing import Tracing
 from workers.tuning import TuningStore
 
 V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, tuning_jobs.blueprint, models.blueprint,
-      models.aliases, datasets.blueprint)  # fmt: skip
+      models.aliases, datasets.blueprint, keys.blueprint)  # fmt: skip
 
 _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
 
 Work is accepted with `202` and a `Location` to poll, as soon as it is durable; `Prefer: wait=N` holds the answer until
 the work is done. Errors are RFC 9457 problem documents. Within `/v1` changes only ever add: ignore fields and status
-values that you do not know. Every answer has an `X-Request-Id`: yours, if you send one, else a new one."""
+values that you do not know. Every answer has an `X-Request-Id`: yours, if you send one, else a new one.
+
+Where the service asks for API keys, send yours as a bearer token: `Authorization: Bearer hl_…`. A key has scopes, and
+`x-scopes` lists those of which an operation needs one; `admin` is good for everything. Work belongs to the key that it
+came with: for others it is not there. On loopback the service asks for no keys unless told to."""
 
 
 class _Application(Flask):
@@ -86,6 +92,9 @@ def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing 
         OPENAPI_URL_PREFIX="/",
     )  # fmt: skip
     api = errors.Api(app, spec_kwargs={"info": {"description": _DESCRIPTION, "license": {"name": "MIT"}}})
+    api.spec.components.security_scheme("bearer", {
+        "type": "http", "scheme": "bearer", "bearerFormat": "hl_…", "description": "An API key. An admin makes them.",
+    })  # fmt: skip
     api.spec.components.schema("BatchItem", schema=BatchItemSchema)
     api.spec.components.schemas.pop("PaginationMetadata")  # of flask-smorest's own pages, which nothing here has
     for blueprint in V1:
@@ -98,6 +107,7 @@ def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing 
     app.register_blueprint(metrics.blueprint)
     errors.register(app)
     observe(app, app.extensions["hemline"].metrics, settings.access_log, tracing)
+    auth.guard(app)
     app.after_request(pages.guard)
     return app
 
@@ -107,13 +117,14 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
     announcements = Announcements(redis)
     artifacts = open_artifacts(settings.artifacts())
     celery = make_celery(settings.redis())
+    loop_redis = connect_async(settings.redis())
     return Parts(
         settings=settings,
         redis=redis,
         groups=groups,
         batches=BatchStore.from_settings(redis, groups, settings),
         queue=PredictionQueue(
-            groups, connect_async(settings.redis()), batch_size=settings.batch_size, linger=settings.linger
+            groups, loop_redis, batch_size=settings.batch_size, linger=settings.linger
         ),
         announcements=announcements,
         backlog=Backlog(redis),
@@ -121,6 +132,8 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         jobs=JobStore.training(redis, settings),
         tunings=TuningStore.from_settings(redis, settings),
         datasets=DatasetStore(artifacts),
+        keys=KeyStore(redis),
+        verifier=Verifier(loop_redis, settings.admin_key) if settings.authenticates() else None,
         celery=celery,
         metrics=Metrics(redis),
         held=Held(settings.max_held),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import logging
 import signal
 import sys
 import time
@@ -23,11 +24,12 @@ from flask.ctx import RequestContext
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import remove_entity_headers
 
+from api import auth
 from api.app import create_app
 from api.observation import BEGAN, about
 from api.parts import BODY, LATER, Parts
 from api.responses import Later
-from settings import Settings
+from settings import Settings, is_loopback
 from workers import logs
 from workers.tracing import Tracing
 from workers.upkeep import Upkeep
@@ -43,11 +45,18 @@ _SMALL = 64 * 1024
 _SWITCH_INTERVAL = 0.001
 _SLOWEST_BODY = 30.0  # seconds in which a small body has to come, and the next piece of a large one
 
+_log = logging.getLogger(__name__)
+
 
 def app(on_leave: Callable[[], None] = lambda: None) -> Application:
-    """The application, by the settings of the environment. `on_leave` is called when it is about to be replaced."""
+    """The application, by the settings of the environment. `on_leave` is called when it is about to be replaced.
+
+    Raises InvalidSetting.
+    """
     settings = Settings.from_env()
     logs.configure("web", settings.log_level, settings.log_format, about)
+    if settings.auth == "off" and not is_loopback(settings.host):
+        _log.warning("HEMLINE_AUTH is off: everybody who reaches %s may do everything", settings.host)
     flask = create_app(settings, tracing=Tracing.start("web", settings.otlp_endpoint))
     Upkeep(flask.extensions["hemline"].metrics.fold).start()
     made = Application(flask, settings.web_threads, on_leave)
@@ -96,6 +105,7 @@ class Application:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         environ = _environ(scope)
+        environ[auth.CALLER] = auth.recall(self._parts, environ) or await auth.identify(self._parts, environ)
         length = environ.get("CONTENT_LENGTH", "0" if "HTTP_TRANSFER_ENCODING" not in environ else "")
         context = self._flask.request_context(environ)
         with context:

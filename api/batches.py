@@ -16,6 +16,7 @@ import orjson
 from flask import Response, abort, request
 
 from api import responses, uploads
+from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
 from api.observation import carried
@@ -31,8 +32,9 @@ from workers import ids
 from workers.batches import Batch, Draft
 from workers.records import Item, Prediction, error
 from workers.jobs import JobState
+from workers.keys import Scope
 
-blueprint = Blueprint("batches", __name__, description="Many pictures in one request.")
+blueprint = Blueprint("batches", __name__, description="Many pictures in one request.", scopes=(Scope.PREDICT,))
 _ID = responses.path_id("batch_id", "batch", "batch_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _log = logging.getLogger(__name__)
 _JSONL = "application/jsonl"
@@ -80,8 +82,9 @@ def create_batch() -> Response:
     body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
     items = [_read(image, body["top_k"]) for image in body["images"]]
     metadata = body.get("metadata")
-    accepted = parts().groups.submit(ids.new_group("batch"), body["model"], items, metadata)
-    return _created(Batch.of_group(parts().groups.as_accepted(accepted, items, metadata)))
+    owner = caller().owner
+    accepted = parts().groups.submit(ids.new_group("batch"), body["model"], items, metadata, owner)
+    return _created(Batch.of_group(parts().groups.as_accepted(accepted, items, metadata, owner)))
 
 
 @blueprint.get("/batches/<batch_id>")
@@ -94,7 +97,7 @@ def create_batch() -> Response:
 def get_batch(batch_id: str) -> Response:
     """The state of a batch: how many pictures are done, and how many failed."""
     name = _name(batch_id)
-    return responses.polled(name, lambda: parts().batches.batch(name), document, _retry_after)
+    return responses.polled(name, lambda: own(parts().batches.batch(name)), document, _retry_after)
 
 
 @blueprint.get("/batches/<batch_id>/results")
@@ -115,7 +118,7 @@ def get_batch_results(batch_id: str) -> Response:
     of a batch from a file have no `preview`, as its pictures are not kept once they are answered; they have the `name`
     of the entry of a ZIP, and what was `expected` where the picture came with a label.
     """
-    batch = parts().batches.batch(_name(batch_id))
+    batch = own(parts().batches.batch(_name(batch_id)))
     if batch is None:
         abort(404)
     items = enumerate(parts().batches.items(batch))
@@ -130,8 +133,8 @@ def get_batch_results(batch_id: str) -> Response:
 @blueprint.response(200, BatchPageSchema, headers={"Link": responses.LINK})
 @responses.problems(blueprint, 422)
 def list_batches(query: dict[str, Any]) -> Response:
-    """Batches that are still kept, newest first."""
-    batches, next_cursor = parts().batches.batches(query["cursor"], query["limit"])
+    """Your batches that are still kept, newest first; all of them for an admin."""
+    batches, next_cursor = parts().batches.batches(query["cursor"], query["limit"], caller().sees_only)
     return responses.page(map(document, batches), next_cursor)
 
 
@@ -142,7 +145,7 @@ def list_batches(query: dict[str, Any]) -> Response:
 def cancel_batch(batch_id: str) -> Response:
     """Stop what has not begun. What is done already stays."""
     name = _name(batch_id)
-    batch = parts().batches.batch(name)
+    batch = own(parts().batches.batch(name))
     if batch is not None and batch.state.is_final:
         return problem(409, f"The batch is {batch.state} already; there is nothing to cancel.", kind="already-final")
     if batch is None or not parts().batches.cancel(batch) or (batch := parts().batches.batch(name)) is None:
@@ -156,7 +159,8 @@ def cancel_batch(batch_id: str) -> Response:
 @responses.problems(blueprint, 404)
 def delete_batch(batch_id: str) -> Response:
     """Cancel what has not begun, and forget all pictures and results now."""
-    if not parts().batches.forget(_name(batch_id)):
+    name = _name(batch_id)
+    if own(parts().batches.batch(name)) is None or not parts().batches.forget(name):
         abort(404)
     return Response(status=204)
 
@@ -219,7 +223,7 @@ def _store(form: dict[str, Any]) -> Batch:
     labels = None
     if "labels" in form:
         labels = uploads.part(form, "labels", partial(read_idx_labels, max_items=limits.items))
-    with parts().batches.draft(form["model"]) as draft:
+    with parts().batches.draft(form["model"], caller().owner) as draft:
         uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
         batch = draft.submit(form.get("metadata"))
     _log.info("%s is accepted", ids.join(batch.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any
 
@@ -14,7 +14,17 @@ from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from api.auth import Need
+from api.errors import PROBLEM_JSON
 from api.parts import BODY
+from api.schemas import ProblemSchema
+from workers.keys import Scope
+
+_CHALLENGE = {"WWW-Authenticate": {"description": "What is missing (RFC 6750).", "schema": {"type": "string"}}}
+_REFUSALS = {
+    401: "No valid API key was sent.",
+    403: "The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it.",
+}
 
 
 class _Parser(FlaskParser):
@@ -51,12 +61,27 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     # Taken when a view is decorated, so it must be here before any blueprint is made.
     ARGUMENTS_PARSER = _Parser()
 
-    def doc(self, **said: Any) -> Callable[[Any], Any]:
-        """Document a view; what its docstring says is the description, also where that is a single paragraph."""
+    def __init__(self, name: str, import_name: str, *, scopes: Collection[Scope], **options: Any) -> None:
+        """`scopes`: callers need one of these, unless an operation says otherwise. Without any, it is for everybody."""
+        super().__init__(name, import_name, **options)
+        self._scopes = scopes
+
+    def doc(self, *, scopes: Collection[Scope] | None = None, **said: Any) -> Callable[[Any], Any]:
+        """Document a view and what it needs; its docstring is the description, also where that is one paragraph."""
+        needed = self._scopes if scopes is None else scopes
 
         def decorate(view: Any) -> Any:
             first, _, rest = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-            return _documenting(super(Blueprint, self).doc(**{"description": rest or first, **said}))(view)
+            said_of_it = {"description": rest or first, **said}
+            if needed:
+                view.need = Need(frozenset(needed))
+                # Or nothing at all, where the service asks for no keys.
+                said_of_it |= {"security": [{"bearer": []}, {}], "x-scopes": sorted(needed)}
+                for status, reason in _REFUSALS.items():
+                    view = self.alt_response(
+                        status, schema=ProblemSchema, content_type=PROBLEM_JSON, description=reason, headers=_CHALLENGE
+                    )(view)
+            return _documenting(super(Blueprint, self).doc(**said_of_it))(view)
 
         return decorate
 

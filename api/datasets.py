@@ -12,6 +12,7 @@ from flask import Response, abort, request
 from marshmallow import ValidationError
 
 from api import responses, uploads
+from api.auth import caller
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
@@ -22,8 +23,9 @@ from ml.images import CLASS_NAMES
 from settings import Settings
 from workers import ids
 from workers.datasets import DatasetInUse, Sheet, UnknownDataset
+from workers.keys import Scope
 
-blueprint = Blueprint("datasets", __name__, description="Labelled pictures to train on.")
+blueprint = Blueprint("datasets", __name__, description="Labelled pictures to train on.", scopes=(Scope.TRAIN,))
 _ID = responses.path_id("dataset_id", "data set", "ds_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _UNPACKING = 4  # the pictures of a ZIP may unpack to so many times the largest upload
 
@@ -56,7 +58,7 @@ def create_dataset() -> Response:
     return uploads.answer(
         DatasetUploadSchema(), settings.max_dataset_bytes, _one_upload,
         lambda form: _store(_read(form, settings), form),
-        lambda sheet: responses.json(sheet, 201, {"Location": f"/v1/datasets/{sheet['id']}"}),
+        lambda sheet: responses.json(_shown(sheet), 201, {"Location": f"/v1/datasets/{sheet['id']}"}),
     )  # fmt: skip
 
 
@@ -67,8 +69,8 @@ def create_dataset() -> Response:
 @responses.problems(blueprint, 422)
 def list_datasets(query: dict[str, Any]) -> Response:
     """All data sets of your own, newest first. `fashion-mnist`, which is always there, is not among them."""
-    found, next_cursor = parts().datasets.page(query["cursor"], query["limit"])
-    return responses.page((sheet for _, sheet in found), next_cursor)
+    found, next_cursor = parts().datasets.page(query["cursor"], query["limit"], caller().sees)
+    return responses.page((_shown(sheet) for _, sheet in found), next_cursor)
 
 
 @blueprint.get("/datasets/<dataset_id>")
@@ -78,10 +80,7 @@ def list_datasets(query: dict[str, Any]) -> Response:
 @responses.problems(blueprint, 404)
 def get_dataset(dataset_id: str) -> Response:
     """How many pictures of each class there are, and their digest."""
-    try:
-        return responses.conditional(parts().datasets.sheet(dataset_id))
-    except UnknownDataset:
-        abort(404)
+    return responses.conditional(_shown(_own_sheet(dataset_id)))
 
 
 @blueprint.delete("/datasets/<dataset_id>")
@@ -90,6 +89,7 @@ def get_dataset(dataset_id: str) -> Response:
 @responses.problems(blueprint, 404, 409)
 def delete_dataset(dataset_id: str) -> Response:
     """Delete a data set that no job waits for or works on. Models that were trained on it stay."""
+    _own_sheet(dataset_id)
     try:
         parts().datasets.delete(dataset_id, partial(_user, dataset_id))
     except UnknownDataset:
@@ -97,6 +97,19 @@ def delete_dataset(dataset_id: str) -> Response:
     except DatasetInUse as used:
         return problem(409, str(used), kind="dataset-in-use")
     return Response(status=204)
+
+
+def _own_sheet(dataset: str) -> Sheet:
+    """What there is to say of a data set, to somebody who may know of it; otherwise there is none."""
+    try:
+        sheet = parts().datasets.sheet(dataset)
+    except UnknownDataset:
+        abort(404)
+    return sheet if caller().sees(sheet.get("owner", "")) else abort(404)
+
+
+def _shown(sheet: Sheet) -> Sheet:
+    return {name: value for name, value in sheet.items() if name != "owner"}
 
 
 def _read(form: dict[str, Any], settings: Settings) -> Dataset:
@@ -134,6 +147,8 @@ def _store(data: Dataset, form: dict[str, Any]) -> Sheet:
     sheet: Sheet = {"id": name, "created_at": responses.timestamp(time.time_ns() // 1000)}
     sheet |= {field: form[field] for field in ("name", "description") if field in form}
     sheet |= {"items": len(data), "classes": dict(zip(CLASS_NAMES, counts, strict=True)), "sha256": data.digest}
+    if owner := caller().owner:
+        sheet["owner"] = owner
     parts().datasets.put(name, data, sheet)
     return sheet
 

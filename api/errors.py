@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 from redis import RedisError
 from werkzeug.exceptions import HTTPException
 
+from api.auth import Forbidden, ForeignPage, Unauthenticated
 from api.observation import about
 from api.parts import parts
 from api.schemas import ProblemSchema
@@ -77,6 +78,26 @@ def problem(
 
 def register(app: Flask) -> None:
     """Let each domain exception become its document."""
+
+    @app.errorhandler(Unauthenticated)
+    def unauthenticated(error: Unauthenticated) -> Response:
+        if error.given:
+            detail = "This key is unknown, expired or revoked. Send one that is valid, or ask an admin for it."
+        else:
+            detail = "This takes an API key. Send it with Authorization: Bearer hl_…; an admin makes them."
+        challenge = 'Bearer realm="hemline"' + (', error="invalid_token"' if error.given else "")
+        return problem(401, detail, kind="unauthenticated", headers={"WWW-Authenticate": challenge})
+
+    @app.errorhandler(Forbidden)
+    def forbidden(error: Forbidden) -> Response:
+        detail = f"This takes a key with the scope {' or '.join(error.needed)}, which yours does not have."
+        challenge = f'Bearer realm="hemline", error="insufficient_scope", scope="{" ".join(error.needed)}"'
+        return problem(403, detail, kind="forbidden", headers={"WWW-Authenticate": challenge})
+
+    @app.errorhandler(ForeignPage)
+    def foreign_page(_: ForeignPage) -> Response:
+        detail = "A page of another site sent this. Where no keys are asked for, only this service's own pages may."
+        return problem(403, detail, kind="foreign-page")
 
     @app.errorhandler(InvalidImage)
     def invalid_image(error: InvalidImage) -> Response:

@@ -18,7 +18,7 @@ from ml.registry import PRODUCTION, DamagedVersion, UnknownModel
 from workers.queue import BATCHES, PREDICTIONS, TRAINING, queue_length
 from workers.upkeep import alive
 
-blueprint = Blueprint("health", __name__, description="For load balancers and people who are worried.")
+blueprint = Blueprint("health", __name__, description="For load balancers and people who are worried.", scopes=())
 
 
 @blueprint.get("/health/live")

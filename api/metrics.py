@@ -17,11 +17,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from redis import RedisError
 
+from api.auth import needs
 from api.parts import Parts, parts
 from settings import VERSION
 from workers import ids
 from workers.groups import ALIASES, BULK, FULL, QUEUED
 from workers.jobs import Job
+from workers.keys import Scope
 from workers.queue import BATCHES, PREDICTIONS, TRAINING, queue_key
 from workers.upkeep import alive
 
@@ -34,6 +36,7 @@ _WAITING = {
 
 
 @blueprint.get("/metrics")
+@needs(Scope.ADMIN, or_loopback=True)
 def metrics() -> Response:
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(_Service(parts())), content_type=content_type, headers={"Cache-Control": "no-store"})

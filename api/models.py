@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response
 
 from api import responses
+from api.auth import caller
 from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import (
@@ -18,9 +19,12 @@ from api.schemas import (
 from ml.artifacts import ArtifactNotFound
 from ml.registry import Move, is_version
 from ml.spec import InvalidSpec
+from workers.keys import ALL, Scope
 
-blueprint = Blueprint("models", __name__, description="Versions of the model, each with its card.")
-aliases = Blueprint("aliases", __name__, description="Names that point at versions; `production` is the default.")
+blueprint = Blueprint("models", __name__, description="Versions of the model, each with its card.", scopes=ALL)
+aliases = Blueprint(
+    "aliases", __name__, description="Names that point at versions; `production` is the default.", scopes=ALL
+)
 
 _VERSION = responses.path_id("version_id", "version", "v1")
 _ALIAS = {**responses.path_id("alias", "alias", "production"), "description": "The alias."}
@@ -74,7 +78,10 @@ def get_model_artifact(version_id: str, artifact: str) -> Response:
 
 
 @blueprint.delete("/models/<version_id>")
-@blueprint.doc(operationId="deleteModel", parameters=[_VERSION], summary="Delete a model version")
+# What is gone is gone for everybody.
+@blueprint.doc(
+    operationId="deleteModel", scopes=(Scope.ADMIN,), parameters=[_VERSION], summary="Delete a model version"
+)
 @blueprint.response(204, description="It is gone, with all its files.")
 @responses.problems(blueprint, 404, 409)
 def delete_model(version_id: str) -> Response:
@@ -84,7 +91,10 @@ def delete_model(version_id: str) -> Response:
 
 
 @aliases.put("/aliases/<alias>")
-@aliases.doc(operationId="putAlias", parameters=[_NEW_ALIAS], summary="Point an alias at a version")
+# A training job can promote its version, so to ask for more than `train` here would protect nothing.
+@aliases.doc(
+    operationId="putAlias", scopes=(Scope.TRAIN,), parameters=[_NEW_ALIAS], summary="Point an alias at a version"
+)
 @aliases.arguments(AliasRequestSchema)
 @aliases.response(200, AliasSchema)
 @responses.problems(aliases, 400, 413, 415, 422)
@@ -97,7 +107,7 @@ def put_alias(body: dict[str, Any], alias: str) -> Response:
     if not is_version(body["version"]) or body["version"] not in registry.versions():
         known = ", ".join(registry.versions()[:50]) or "none"
         raise InvalidSpec("version", f"There is no version {body['version']!r}. Known: {known}.")
-    return responses.json(_alias(registry.point(alias, body["version"], by="api")))
+    return responses.json(_alias(registry.point(alias, body["version"], by=caller().key or "api")))
 
 
 @aliases.get("/aliases")

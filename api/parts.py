@@ -21,6 +21,7 @@ from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
 from workers.jobs import JobStore
+from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
 from workers.predictions import PredictionQueue
 from workers.tuning import TuningStore
@@ -64,6 +65,8 @@ class Parts:
     jobs: JobStore
     tunings: TuningStore
     datasets: DatasetStore
+    keys: KeyStore
+    verifier: Verifier | None  # none where no keys are asked for
     celery: Celery
     metrics: Metrics
     held: Held  # requests that wait on the event loop

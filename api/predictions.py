@@ -6,6 +6,7 @@ import asyncio
 import binascii
 import time
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from flask import Response, abort, request
 from werkzeug.exceptions import NotFound
 
 from api import responses
+from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.observation import carried
 from api.parts import Parts, parts
@@ -24,11 +26,13 @@ from ml.overlays import render_overlay
 from workers import ids
 from workers.records import Item, Prediction, Result
 from workers.jobs import JobState
+from workers.keys import Caller, Scope
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-blueprint = Blueprint("predictions", __name__, description="One picture in, one answer out.")
+blueprint = Blueprint("predictions", __name__, description="One picture in, one answer out.",
+                      scopes=(Scope.PREDICT,))  # fmt: skip
 _ID = responses.path_id("prediction_id", "prediction", "pred_01KBQ8Z6J0V6M3Y8F5W2T4N7RC")
 
 
@@ -47,7 +51,8 @@ def create_prediction(body: dict[str, Any]) -> Later:
     Answers 202 at once, when the work is durable, with the place to poll in `Location`. With `Prefer: wait=N` the
     answer is held until the result is there (201), or N seconds are over (202).
     """
-    return Later(_created(parts(), body, responses.preferred_wait(), carried()))
+    carry = carried() | ({"owner": owner} if (owner := caller().owner) else {})
+    return Later(_created(parts(), body, responses.preferred_wait(), carry))
 
 
 async def _created(parts: Parts, body: dict[str, Any], preferred: float, carried: dict[str, str]) -> Response:
@@ -83,12 +88,18 @@ def get_prediction(prediction_id: str) -> Later:
     `Prefer: wait=N` holds the answer until the state is final or N seconds are over.
     """
     group, place = ids.split("pred", prediction_id) or abort(404)
-    return Later(_got(parts(), group, place, responses.preferred_wait(), request.environ))
+    return Later(_got(parts(), group, place, responses.preferred_wait(), caller(), request.environ))
 
 
-async def _got(parts: Parts, group: str, place: int, preferred: float, environ: WSGIEnvironment) -> Response:
+async def _got(
+    parts: Parts, group: str, place: int, preferred: float, who: Caller, environ: WSGIEnvironment
+) -> Response:
+    async def read() -> Prediction | None:
+        prediction = await parts.queue.read(group, place)
+        return prediction if prediction is not None and who.sees(prediction.owner) else None
+
     with parts.held.hold(preferred) as wait:
-        prediction = await _final(parts, group, place, wait) if wait else await parts.queue.read(group, place)
+        prediction = await _final(parts, group, read, wait) if wait else await read()
     if prediction is None:
         raise NotFound
     headers = responses.applied(wait) | _server_timing(prediction)
@@ -97,7 +108,9 @@ async def _got(parts: Parts, group: str, place: int, preferred: float, environ: 
     return responses.conditional(document(prediction), headers, environ)
 
 
-async def _final(parts: Parts, group: str, place: int, wait: float) -> Prediction | None:
+async def _final(
+    parts: Parts, group: str, read: Callable[[], Awaitable[Prediction | None]], wait: float
+) -> Prediction | None:
     """A prediction when it is final or gone, or when so many seconds are over."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     deadline = loop.time() + wait
@@ -108,7 +121,7 @@ async def _final(parts: Parts, group: str, place: int, wait: float) -> Predictio
     parts.announcements.add(group, wake)
     try:
         while True:
-            prediction = await parts.queue.read(group, place)
+            prediction = await read()
             left = deadline - loop.time()
             if prediction is None or prediction.state.is_final or left <= 0:
                 return prediction
@@ -125,12 +138,12 @@ async def _final(parts: Parts, group: str, place: int, wait: float) -> Predictio
 @blueprint.response(200, PredictionPageSchema, headers={"Link": responses.LINK})
 @responses.problems(blueprint, 422)
 def list_predictions(query: dict[str, Any]) -> Response:
-    """Predictions that are still kept, newest first."""
+    """Your predictions that are still kept, newest first; all of them for an admin."""
 
     def keep(state: JobState, version: str) -> bool:
         return query["status"] in (None, state) and query["model_version"] in (None, version)
 
-    predictions, next_cursor = parts().groups.predictions(query["cursor"], query["limit"], keep)
+    predictions, next_cursor = parts().groups.predictions(query["cursor"], query["limit"], keep, caller().sees_only)
     return responses.page(map(document, predictions), next_cursor)
 
 
@@ -141,7 +154,7 @@ def list_predictions(query: dict[str, Any]) -> Response:
 def delete_prediction(prediction_id: str) -> Response:
     """Cancel a prediction if it still waits, and forget its picture and result now."""
     found = ids.split("pred", prediction_id)
-    if found is None or not parts().groups.forget(*found):
+    if found is None or own(parts().groups.prediction(*found)) is None or not parts().groups.forget(*found):
         abort(404)
     return Response(status=204)
 

@@ -15,6 +15,7 @@ from ml.images import CLASS_NAMES
 from ml.search_space import MOST_CHOICES
 from ml.spec import LIMITS, OPTIMIZERS, PRECISIONS, SCHEDULES, TrainingSpec
 from workers.ids import GROUP_LIMIT
+from workers.keys import Scope
 from workers.tuning import MOST_TRIALS
 
 EXAMPLE_IMAGE = b64encode((files("api") / "console" / "samples" / "sneaker.png").read_bytes()).decode()
@@ -720,3 +721,42 @@ class ReadySchema(AnswerSchema):
         "description": "Workers with a fresh heartbeat; those of `predictions` work on batches too.", "example": {"predictions": 1, "training": 1}})
     queues = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={
         "description": "Messages that no worker has taken yet, by queue.", "example": {"predictions": 0, "batches": 0, "training": 0}})
+
+
+_SCOPES = "`predict`: predictions and batches. `train`: training, tuning, data sets, aliases. `admin`: everything."
+
+
+class KeyRequestSchema(Schema):
+    """A key to be made."""
+
+    name = _string("What you will know it by.", "nightly batches", required=True, validate=validate.Length(1, 100))
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf([*Scope])), required=True, validate=validate.Length(min=1),
+        metadata={"description": f"What it is good for. {_SCOPES}", "example": ["predict"]},
+    )  # fmt: skip
+    expires_in = _integer("Seconds for which it is valid; until it is revoked, unless given.", 7776000, validate=validate.Range(1, 10 * 366 * 86400))
+
+
+class KeySchema(AnswerSchema):
+    """A key, without its token."""
+
+    id = _string("Its id.", "key_01KBQ8Z6J0V6M3Y8F5W2T4N700", required=True)
+    name = _string("What it is known by.", "nightly batches", required=True)
+    scopes = fields.List(fields.String(), required=True, metadata={"description": _SCOPES, "example": ["predict"]})
+    owner = _string("Whose work it sees: the first of the keys that replaced one another.", "key_01KBQ8Z6J0V6M3Y8F5W2T4N700", required=True)
+    created_at = _time("When it was made.")
+    expires_at = _time("When it ceases to be valid; absent where it does not.")
+    last_used_at = _time("When it was used last, to the minute; absent where it never was.")
+
+
+class NewKeySchema(KeySchema):
+    """A new key, with its token."""
+
+    token = _string("What to send as `Authorization: Bearer …`. It is shown this once.", required=True)
+
+
+class KeyPageSchema(AnswerSchema):
+    """Keys, newest first."""
+
+    items = _many(KeySchema, "The keys.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")

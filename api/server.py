@@ -40,6 +40,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         settings.redis()
+        settings.authenticates()
         sockets = listeners(settings)
     except (InvalidSetting, OSError) as wrong:
         print(wrong, file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Response, abort, request
 
 from api import responses
+from api.auth import caller, lasting, own
 from api.blueprints import Blueprint
 from api.errors import problem
 from api.observation import carried
@@ -18,11 +19,13 @@ from api.parts import Parts, parts
 from api.schemas import PageArgumentsSchema, TrainingJobPageSchema, TrainingJobRequestSchema, TrainingJobSchema
 from ml.registry import UnknownModel
 from ml.spec import InvalidSpec, TrainingSpec
-from workers.datasets import FASHION_MNIST
+from workers.datasets import FASHION_MNIST, UnknownDataset
 from workers.jobs import Event, Job
+from workers.keys import Scope
 from workers.queue import send_job
 
-blueprint = Blueprint("training-jobs", __name__, description="Train new versions of the model.")
+blueprint = Blueprint("training-jobs", __name__, description="Train new versions of the model.",
+                      scopes=(Scope.TRAIN,))  # fmt: skip
 _ID = responses.path_id("job_id", "job", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("dataset", "promote", "base_version", "description")
 _log = logging.getLogger(__name__)
@@ -64,7 +67,7 @@ def create_training_job(body: dict[str, Any]) -> Response:
 @responses.problems(blueprint, 404)
 def get_training_job(job_id: str) -> Response:
     """The state of a job: progress, a row of history for each epoch, and on success the new version."""
-    return responses.polled(job_id, lambda: parts().jobs.get(job_id), document, _retry_after)
+    return responses.polled(job_id, lambda: own(parts().jobs.get(job_id)), document, _retry_after)
 
 
 @blueprint.get("/training-jobs")
@@ -73,8 +76,8 @@ def get_training_job(job_id: str) -> Response:
 @blueprint.response(200, TrainingJobPageSchema, headers={"Link": responses.LINK})
 @responses.problems(blueprint, 422)
 def list_training_jobs(query: dict[str, Any]) -> Response:
-    """All jobs, newest first."""
-    jobs, next_cursor = parts().jobs.page(query["cursor"], query["limit"])
+    """Your jobs, newest first; all of them for an admin."""
+    jobs, next_cursor = parts().jobs.page(query["cursor"], query["limit"], caller().sees_only)
     return responses.page(map(document, jobs), next_cursor)
 
 
@@ -84,7 +87,7 @@ def list_training_jobs(query: dict[str, Any]) -> Response:
 @responses.problems(blueprint, 404, 409)
 def cancel_training_job(job_id: str) -> Response:
     """End a job: one that waits at once, one that runs at its next step."""
-    before = parts().jobs.cancel(job_id)
+    before = parts().jobs.cancel(job_id) if own(parts().jobs.get(job_id)) else None
     job = parts().jobs.get(job_id)
     if before is None or job is None:
         abort(404)
@@ -107,7 +110,7 @@ def get_training_job_events(job_id: str) -> Response:
     `queued`, `running`, `progress`, `epoch`, `checkpoint`, `interrupted`, `handed_back`, then one of `succeeded`,
     `failed`, `canceled`, which ends the stream. Everything from the beginning comes first, or from `Last-Event-ID`.
     """
-    if parts().jobs.get(job_id) is None:
+    if own(parts().jobs.get(job_id)) is None:
         abort(404)
     return follow(job_id)
 
@@ -121,7 +124,7 @@ def follow(job: str) -> Response:
     if not parts().threads.acquire(blocking=False):
         return problem(503, "Too many requests are held open. Try again soon, or poll the job.", kind="busy",
                        headers={"Retry-After": "5"})  # fmt: skip
-    stream = _stream(parts(), job, after or None)
+    stream = _stream(parts(), job, after or None, lasting(parts(), caller()))
     response = Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
     # Not in the stream itself: one that is never begun, as after HEAD, would never end either.
     response.call_on_close(parts().threads.release)
@@ -163,11 +166,17 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
 
 def submit(spec: dict[str, Any]) -> Job:
     """Accept a job and ask for it to be done. Raises InvalidSpec where its data set was deleted in that moment."""
-    job = parts().jobs.submit({**spec, "request": carried()})
+    job = parts().jobs.submit({**owned(spec), "request": carried()})
     _log.info("%s is accepted", job.id)
     with withdrawn_without(spec["dataset"], parts().jobs.cancel, job):
         send_job(parts().celery, job.id)
     return job
+
+
+def owned(spec: dict[str, Any]) -> dict[str, Any]:
+    """A spec that says whose the job is."""
+    owner = caller().owner
+    return {**spec, "owner": owner} if owner else spec
 
 
 @contextmanager
@@ -182,10 +191,17 @@ def withdrawn_without(dataset: str, cancel: Callable[[str], object], job: Job) -
 
 
 def check_dataset(name: str) -> None:
-    """Raises InvalidSpec where there is no data set of this name."""
-    known = [FASHION_MNIST, *parts().datasets.names()]
-    if name not in known:
-        raise InvalidSpec("dataset", f"is {name!r}; must be one of: {', '.join(known[:50])}.")
+    """Raises InvalidSpec where there is no data set of this name that the caller may use."""
+    if name == FASHION_MNIST:
+        return
+    sees = caller().sees
+    try:
+        if sees(parts().datasets.sheet(name).get("owner", "")):
+            return
+    except UnknownDataset:
+        pass
+    known = [FASHION_MNIST, *(other for other, _ in parts().datasets.page(None, 50, sees)[0])]
+    raise InvalidSpec("dataset", f"is {name!r}; must be one of: {', '.join(known)}.")
 
 
 def _check_base(version: str, spec: TrainingSpec) -> None:
@@ -203,10 +219,10 @@ def _retry_after(job: Job) -> int:
     return max(1, min(30, round(left / 10)))
 
 
-def _stream(found: Parts, job: str, after: str | None) -> Iterator[str]:
-    """The events of a job as text, until the last."""
+def _stream(found: Parts, job: str, after: str | None, is_admitted: Callable[[], bool]) -> Iterator[str]:
+    """The events of a job as text, until the last, or until the key of who follows it is no longer valid."""
     with found.announcements.watch(job) as changed:
-        while True:
+        while is_admitted():
             is_open = found.jobs.is_open(job)  # before its events: the last of them may come in between
             for event in found.jobs.events(job, after):
                 after = event.id

@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 from webargs.flaskparser import abort as refuse
 
 from api import responses, training_jobs
+from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.errors import problem
 from api.observation import carried
@@ -22,10 +23,11 @@ from api.schemas import (
 from ml.search_space import read_space
 from ml.spec import TrainingSpec
 from workers.jobs import Job, JobState
+from workers.keys import Scope
 from workers.queue import send_tuning
 from workers.tuning import spec_of
 
-blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.")
+blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.", scopes=(Scope.TRAIN,))
 _ID = responses.path_id("tune_id", "tuning job", "tune_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("search_space", "trials", "timeout_seconds", "dataset", "description")
 _log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
     `fraction` are the budget of each. They run on as many training workers as there are, those that are clearly worse
     than others after the same epoch are pruned, and one that loses its worker is tried again with the same values.
     """
-    job = parts().tunings.submit({**_checked(body), "request": carried()})
+    job = parts().tunings.submit({**training_jobs.owned(_checked(body)), "request": carried()})
     _log.info("%s is accepted", job.id)
     with training_jobs.withdrawn_without(job.spec["dataset"], parts().tunings.cancel, job):
         send_tuning(parts().celery, job.id)
@@ -81,8 +83,8 @@ def get_tuning_job(tune_id: str) -> Response:
 @blueprint.response(200, TuningJobPageSchema, headers={"Link": responses.LINK})
 @responses.problems(blueprint, 422)
 def list_tuning_jobs(query: dict[str, Any]) -> Response:
-    """All tuning jobs, newest first."""
-    jobs, next_cursor = parts().tunings.jobs.page(query["cursor"], query["limit"])
+    """Your tuning jobs, newest first; all of them for an admin."""
+    jobs, next_cursor = parts().tunings.jobs.page(query["cursor"], query["limit"], caller().sees_only)
     return responses.page(map(_document, jobs), next_cursor)
 
 
@@ -126,7 +128,7 @@ def get_tuning_job_events(tune_id: str) -> Response:
 @responses.problems(blueprint, 404, 409)
 def cancel_tuning_job(tune_id: str) -> Response:
     """End a tuning job. Trials that have succeeded keep their values, and the best of them can be trained."""
-    before = parts().tunings.cancel(tune_id)
+    before = parts().tunings.cancel(tune_id) if _get(tune_id) else None
     job = _get(tune_id)
     if before is None or job is None:
         abort(404)
@@ -168,7 +170,7 @@ def train_best_trial(tune_id: str) -> Response:
 
 
 def _get(tune: str) -> Job | None:
-    return parts().tunings.jobs.get(tune)
+    return own(parts().tunings.jobs.get(tune))
 
 
 def _body() -> dict[str, Any]:

@@ -200,8 +200,8 @@ def command_line() -> Iterator[str]:
     )  # fmt: skip
     yield from _commands("python -m ml", ml_command)
     yield from (
-        "## python -m workers", "", "Backing up and restoring, which `make backup` and `make restore` do with it;",
-        "[Back up and restore](back-up.md) says more.", "",
+        "## python -m workers", "", "[API keys](keys.md), and [backing up and restoring](back-up.md), which",
+        "`make backup` and `make restore` do with it.", "",
     )  # fmt: skip
     yield from _commands("python -m workers", workers_command)
     yield from (
@@ -212,10 +212,16 @@ def command_line() -> Iterator[str]:
 
 
 def _commands(name: str, run: Command) -> Iterator[str]:
-    overview = _help(run)
-    yield from (f"### The commands of {name}", "", "```text", overview, "```", "")
-    for command in re.findall(r"^    ([a-z-]+) ", overview, re.MULTILINE):
-        yield from (f"### {name} {command}", "", "```text", _help(run, command), "```", "")
+    yield from (f"### The commands of {name}", "", "```text", _help(run), "```", "")
+    for words in _below(run):
+        yield from (f"### {name} {' '.join(words)}", "", "```text", _help(run, *words), "```", "")
+
+
+def _below(run: Command, *words: str) -> Iterator[tuple[str, ...]]:
+    """The commands of a command, and theirs."""
+    for command in re.findall(r"^    ([a-z-]+) ", _help(run, *words), re.MULTILINE):
+        yield (*words, command)
+        yield from _below(run, *words, command)
 
 
 def _help(run: Command, *arguments: str) -> str:

@@ -16,12 +16,12 @@ _ELSEWHERE = ("ts",)  # tests/sdk runs it
 # Masks what differs from run to run in what is shown: ids, times, numbers. `…` stands for anything.
 _MASK = re.compile(r"""
     (?P<any>…)
-  | (?P<id>\b(?:pred|batch|job|tune|ds)_[0-9A-HJKMNP-TV-Z]{26})
+  | (?P<id>\b(?:pred|batch|job|tune|ds|key)_[0-9A-HJKMNP-TV-Z]{26})
   | (?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)
   | (?P<number>-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?)
 """, re.VERBOSE)  # fmt: skip
 _ALLOWED = {
-    "any": r".*?", "id": r"(?:pred|batch|job|tune|ds)_[0-9A-HJKMNP-TV-Z]{26}", "time": r"\d{4}-\d\d-\d\dT[\d:.]+Z",
+    "any": r".*?", "id": r"(?:pred|batch|job|tune|ds|key)_[0-9A-HJKMNP-TV-Z]{26}", "time": r"\d{4}-\d\d-\d\dT[\d:.]+Z",
     "number": r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?",
 }  # fmt: skip
 

@@ -179,12 +179,12 @@ def worker(log: Path, environ: Mapping[str, str]) -> Process:
 class Web(Process):
     """A web process on a free port, and a client of it."""
 
-    def __init__(self, log: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, log: Path, environ: Mapping[str, str], host: str = "127.0.0.1") -> None:
         port = free_port()
         self.http = Client(f"http://127.0.0.1:{port}")
         super().__init__(
             [sys.executable, "-m", "api.server"], log,
-            {"HEMLINE_WEB_PROCESSES": "1", **environ, "HEMLINE_HOST": "127.0.0.1", "PORT": str(port)},
+            {"HEMLINE_WEB_PROCESSES": "1", **environ, "HEMLINE_HOST": host, "PORT": str(port)},
         )  # fmt: skip
         self.await_(lambda: self.http.answers("/health/live"), "the web process answers")
 

@@ -43,11 +43,13 @@ _UNFINISHED = 900
 # What Redis adds to each value of a record, rounded up.
 _OVERHEAD = 160
 _SHARE = 0.5  # of the memory that submissions may use, for batches from files
+# A page of one owner's looks at this many batches at most, then hands out a cursor to go on from.
+_SCAN_LIMIT = 2000
 _READ = 256  # items that are read at a time
 
 _PAIRS = [f"m{expected}{answered}" for expected in range(CLASSES) for answered in range(CLASSES)]
-_FIELDS = ("parts", "version", "created", "started", "canceled", "ended", "ttl", "metadata", "labelled", *STATES,
-           *_PAIRS)  # fmt: skip
+_FIELDS = ("parts", "version", "created", "started", "canceled", "ended", "ttl", "metadata", "owners", "labelled",
+           *STATES, *_PAIRS)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Batch:
     counts: dict[JobState, int]
     parts: int = 0
     confusion: list[list[int]] | None = None
+    owner: str = ""
 
     @property
     def state(self) -> JobState:
@@ -80,7 +83,7 @@ class Batch:
     def of_group(cls, group: Group) -> Self:
         """A batch that is one group."""
         return cls(group.name, group.version, group.created, group.started, group.canceled, group.ended, group.ttl,
-                   group.metadata, group.counts)  # fmt: skip
+                   group.metadata, group.counts, owner=next(iter(group.owners), ""))  # fmt: skip
 
 
 class BatchStore:
@@ -105,7 +108,7 @@ class BatchStore:
                    max_memory_share=settings.max_memory_share)  # fmt: skip
 
     @contextmanager
-    def draft(self, model: str) -> Iterator[Draft]:
+    def draft(self, model: str, owner: str = "") -> Iterator[Draft]:
         """A new batch to be filled and submitted within the block. What goes wrong in there leaves nothing of it.
 
         Raises UnknownModel, so that no file is read for nothing.
@@ -113,7 +116,7 @@ class BatchStore:
         version = self._redis.hget(ALIASES, model) or model
         if not self._redis.sismember(VERSIONS, version):  # type: ignore[arg-type]
             raise UnknownModel(model)
-        draft = Draft(self, ids.new_group("batch"), model)
+        draft = Draft(self, ids.new_group("batch"), model, owner)
         try:
             yield draft
         except BaseException:
@@ -125,18 +128,23 @@ class BatchStore:
         """A batch as it stands, or nothing."""
         return self._batches([name])[0]
 
-    def batches(self, cursor: str | None, limit: int) -> tuple[list[Batch], str | None]:
-        """A page of batches, newest first; and the cursor of the next."""
+    def batches(
+        self, cursor: str | None, limit: int, owner: str | None = None
+    ) -> tuple[list[Batch], str | None]:
+        """A page of batches, newest first, with an `owner` his alone; and the cursor of the next."""
         high = f"(batch:{cursor[: ids.GROUP_LENGTH]}" if cursor else "+"
         page: list[Batch] = []
+        last, seen = "", 0
         while len(page) <= limit:
-            names: list[Any] = self._redis.zrevrangebylex(index("batch:"), high, "-", start=0, num=limit + 1)
-            if not names:
-                break
-            page += [batch for batch in self._batches([name.decode() for name in names]) if batch is not None]
-            high = f"({names[-1].decode()}"
-        more = len(page) > limit
-        return page[:limit], ids.join(page[limit - 1].name).partition("_")[2] if more else None
+            found: list[Any] = self._redis.zrevrangebylex(index("batch:"), high, "-", start=0, num=limit + 1)
+            if not found:
+                return page, None
+            if seen >= _SCAN_LIMIT:
+                return page, ids.join(last).partition("_")[2]
+            names = [name.decode() for name in found]
+            page += [batch for batch in self._batches(self._owned(names, owner)) if batch is not None]
+            last, seen, high = names[-1], seen + len(names), f"({names[-1]}"
+        return page[:limit], ids.join(page[limit - 1].name).partition("_")[2]
 
     def items(self, batch: Batch) -> Iterator[Prediction]:
         """All items in order, a few at a time. What expires or is forgotten meanwhile ends it."""
@@ -165,6 +173,14 @@ class BatchStore:
 
     def _change(self, name: str, what: str) -> bool:
         return int(self._withdraw([key(name), index(name), BULK], [name, what])) >= 0
+
+    def _owned(self, names: list[str], owner: str | None) -> list[str]:
+        if owner is None:
+            return names
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hget(key(name), "owners")
+            return [name for name, found in zip(names, pipe.execute(), strict=True) if found == owner.encode()]
 
     def _batches(self, names: Sequence[str]) -> list[Batch | None]:
         with self._redis.pipeline(transaction=False) as pipe:
@@ -209,7 +225,7 @@ class BatchStore:
         keys = [key(draft.name), index(draft.name), PENDING, BULK, ALIASES, VERSIONS, FULL, queue_key(queue)]
         answer = self._submit(keys, [
             draft.name, draft.model, *self._limits, draft.parts, draft.open, draft.failed, int(draft.labelled),
-            orjson.dumps(metadata), slice_template(queue),
+            orjson.dumps(metadata), slice_template(queue), draft.owner,
         ])  # fmt: skip
         match answer:
             case [b"accepted", version, created]:
@@ -217,7 +233,7 @@ class BatchStore:
                           JobState.FAILED: draft.failed}  # fmt: skip
                 confusion = [[0] * CLASSES for _ in range(CLASSES)] if draft.labelled else None
                 return Batch(draft.name, version.decode(), created, None, None, None if draft.open else created,
-                             self.ttl, metadata, counts, draft.parts, confusion)  # fmt: skip
+                             self.ttl, metadata, counts, draft.parts, confusion, draft.owner)  # fmt: skip
             case [b"unknown model"]:
                 raise UnknownModel(draft.model)
             case [b"full"]:
@@ -235,10 +251,11 @@ class BatchStore:
 class Draft:
     """A batch on its way into Redis, seen by nobody."""
 
-    def __init__(self, store: BatchStore, name: str, model: str) -> None:
+    def __init__(self, store: BatchStore, name: str, model: str, owner: str = "") -> None:
         self._store = store
         self.name = name
         self.model = model
+        self.owner = owner
         self.parts = self.open = self.failed = 0
         self.labelled = False
 
@@ -264,7 +281,7 @@ class Draft:
 
 
 def _batch(name: str, values: Sequence[bytes | None]) -> Batch | None:
-    parts, version, created, started, canceled, ended, ttl, metadata, labelled, *numbers = values
+    parts, version, created, started, canceled, ended, ttl, metadata, owner, labelled, *numbers = values
     if parts is None or version is None or metadata is None:
         return None
     began, stopped, over = (int(moment) if moment else None for moment in (started, canceled, ended))
@@ -273,4 +290,4 @@ def _batch(name: str, values: Sequence[bytes | None]) -> Batch | None:
     pairs = counted[len(STATES) :]
     confusion = [pairs[row * CLASSES : (row + 1) * CLASSES] for row in range(CLASSES)] if labelled == b"1" else None
     return Batch(name, version.decode(), int(created or 0), began, stopped, over, int(ttl or 0),
-                 orjson.loads(metadata), counts, int(parts), confusion)  # fmt: skip
+                 orjson.loads(metadata), counts, int(parts), confusion, (owner or b"").decode())  # fmt: skip

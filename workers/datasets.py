@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from workers import ids
 
 FASHION_MNIST = "fashion-mnist"
 
-Sheet = dict[str, Any]
+Sheet = dict[str, Any]  # its `owner`, where there is one, is not for clients
 
 
 class UnknownDataset(LookupError):
@@ -47,11 +48,17 @@ class DatasetStore:
         keys = self._artifacts.list("datasets/")
         return sorted((key.split("/")[1] for key in keys if key.endswith("/sheet.json")), reverse=True)
 
-    def page(self, cursor: str | None, limit: int) -> tuple[list[tuple[str, Sheet]], str | None]:
-        """Names and sheets, newest first, that come after a cursor (the ULID of the last one); and the next cursor."""
+    def page(
+        self, cursor: str | None, limit: int, sees: Callable[[str], bool] = lambda _: True
+    ) -> tuple[list[tuple[str, Sheet]], str | None]:
+        """Names and sheets, newest first, that come after a cursor (the ULID of the last one); and the next cursor.
+
+        Only those of whose owners `sees` says so.
+        """
         names = [name for name in self.names() if cursor is None or name < f"ds_{cursor}"]
-        found = [(name, sheet) for name in names[:limit] if (sheet := self._sheet(name)) is not None]
-        return found, names[limit - 1].partition("_")[2] if len(names) > limit else None
+        there = ((name, sheet) for name in names if (sheet := self._sheet(name)) is not None)
+        found = list(islice(((name, sheet) for name, sheet in there if sees(sheet.get("owner", ""))), limit + 1))
+        return found[:limit], found[limit - 1][0].partition("_")[2] if len(found) > limit else None
 
     def sheet(self, name: str) -> Sheet:
         """What there is to say of a data set. Raises UnknownDataset."""

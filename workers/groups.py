@@ -23,7 +23,7 @@ from workers.jobs import JobState
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import (
     EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Prediction, QueueFull, Slice, Taken,
-    UnknownModel, answers_in, flags, group_of, prediction_of, states_of,
+    UnknownModel, answers_in, flags, group_of, owners_of, prediction_of, states_of,
 )  # fmt: skip
 
 DONE_CHANNEL = "hemline:done"
@@ -76,13 +76,17 @@ class Groups:
                    lease=settings.lease, reuse=settings.reuse)  # fmt: skip
 
     def submit(
-        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None
+        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, owner: str = ""
     ) -> Accepted:
-        """Store a new group and ask for it; when this returns it is durable. Raises UnknownModel, QueueFull."""
-        return accepted(group, model, self._submit(*self.submission(group, model, items, metadata)))
+        """Store a new group and ask for it; when this returns it is durable. Raises UnknownModel, QueueFull.
+
+        It has an owner as a whole, or its items have owners: their docs' `owner`.
+        """
+        return accepted(group, model, self._submit(*self.submission(group, model, items, metadata, owner=owner)))
 
     def submission(
-        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, channel: str = ""
+        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, channel: str = "",
+        owner: str = "",
     ) -> tuple[list[str], list[Any]]:
         """The keys and arguments of the script SUBMIT, whose answer `accepted` reads.
 
@@ -93,17 +97,22 @@ class Groups:
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [item.content for item in items]
         digests = [sha256(content).digest() for content in contents] if self._reuse else []
-        return keys, [group, model, *self._limits, slice_template(queue), channel, states_of(items),
+        owners = owner or " ".join(owners_of(items))
+        return keys, [group, model, *self._limits, slice_template(queue), channel, states_of(items), owners,
                       orjson.dumps(metadata), *docs, *contents, *digests]  # fmt: skip
 
-    def as_accepted(self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None) -> Group:
+    def as_accepted(
+        self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None, owner: str = ""
+    ) -> Group:
         """A new group as it was stored."""
         letters = list(states_of(items))
         for answer in accepted.answers:
             letters[answer.place] = answer.state
         states = "".join(letters)
         ended = None if "q" in states else accepted.created
-        return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, self.ttl, metadata)
+        owners = frozenset([owner]) if owner else owners_of(items)
+        return Group(accepted.group, states, accepted.version, accepted.created, None, None, ended, self.ttl, metadata,
+                     owners)  # fmt: skip
 
     def slices(self, group: str, count: int) -> list[Slice]:
         """How a group of `count` items is cut."""
@@ -194,19 +203,27 @@ class Groups:
                 yield prediction_of(group, place, doc, content, result)
 
     def predictions(
-        self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool]
+        self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool], owner: str | None = None
     ) -> tuple[list[Prediction], str | None]:
-        """A page of predictions, newest first, that `keep` likes by state and version; and the cursor of the next."""
+        """A page of predictions, newest first, that `keep` likes by state and version; and the cursor of the next.
+
+        With an `owner`, his alone.
+        """
         page: list[Prediction] = []
         last: str | None = None
         for group in self._newest("pred", cursor, _SCAN_LIMIT):
+            last = ids.join(group.name).partition("_")[2]
+            if owner is not None and owner not in group.owners:
+                continue
             before = _place_before(group.name, cursor)
             places = [i for i in reversed(range(min(before, len(group.states)))) if group.states[i] != "d"]
             wanted = [i for i in places if keep(STATES[group.states[i]], group.version)]
-            page.extend(self.items(group, wanted[: limit + 1 - len(page)]))
+            if owner is None or group.owners == {owner}:
+                page.extend(self.items(group, wanted[: limit + 1 - len(page)]))
+            else:
+                page.extend(item for item in self.items(group, wanted) if item.owner == owner)
             if len(page) > limit:
                 return page[:limit], page[limit - 1].id.partition("_")[2]
-            last = ids.join(group.name).partition("_")[2]
         # The scan limit ended the page early: there may be more behind the last group looked at.
         exhausted = last is None or next(self._newest("pred", last, 1), None) is None
         return page, None if exhausted else last

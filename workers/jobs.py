@@ -28,6 +28,8 @@ from workers.app import KEY_PREFIX
 _PATIENCE = 30_000
 _QUEUE = f"{KEY_PREFIX}training"
 _BEATS_PER_LEASE = 5
+# A page of one owner's looks at this many jobs at most, then hands out a cursor to go on from.
+_SCAN_LIMIT = 2000
 _log = logging.getLogger(__name__)
 
 
@@ -78,6 +80,11 @@ class Job:
     history: list[dict[str, Any]]
     result: dict[str, Any] | None
     error: dict[str, str] | None
+
+    @property
+    def owner(self) -> str:
+        """Whose it is; "" where nobody in particular asked for it."""
+        return str(self.spec.get("owner", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +148,26 @@ class JobStore:
         status: Any = self._redis.hget(_key(job), "status")
         return status is not None and not JobState(status.decode()).is_final
 
-    def page(self, cursor: str | None, limit: int) -> tuple[list[Job], str | None]:
-        """Jobs, newest first, that come after a cursor (the ULID of the last one seen); and the next cursor."""
+    def page(self, cursor: str | None, limit: int, owner: str | None = None) -> tuple[list[Job], str | None]:
+        """Jobs, newest first, that come after a cursor (the ULID of the last one seen); and the next cursor.
+
+        With an `owner`, his alone.
+        """
         high = f"({self._kind}_{cursor}" if cursor else "+"
-        names: list[Any] = self._redis.zrevrangebylex(self._index, high, "-", start=0, num=limit + 1)
-        jobs = [name.decode() for name in names[:limit]]
-        return self.find(jobs), jobs[-1].partition("_")[2] if len(names) > limit else None
+        jobs: list[str] = []
+        seen = 0
+        while len(jobs) <= limit:
+            found: list[Any] = self._redis.zrevrangebylex(self._index, high, "-", start=0, num=limit + 1)
+            if not found:
+                return self.find(jobs), None
+            if seen >= _SCAN_LIMIT:
+                return self.find(jobs), high.rpartition("_")[2]
+            names = [name.decode() for name in found]
+            jobs += names if owner is None else [
+                name for name, spec in self._specs(names).items() if spec.get("owner") == owner
+            ]  # fmt: skip
+            seen, high = seen + len(names), f"({names[-1]}"
+        return self.find(jobs[:limit]), jobs[limit - 1].partition("_")[2]
 
     def running(self) -> list[Job]:
         """Jobs that somebody works on, oldest first."""
@@ -160,11 +181,7 @@ class JobStore:
     def open_jobs(self) -> dict[str, dict[str, Any]]:
         """The specs of all jobs that wait or run, by id."""
         names: list[Any] = self._redis.zrange(self._due, 0, -1)
-        with self._redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hget(_key(name.decode()), "spec")
-            specs = pipe.execute()
-        return {name.decode(): orjson.loads(spec) for name, spec in zip(names, specs, strict=True) if spec}
+        return self._specs([name.decode() for name in names])
 
     def cancel(self, job: str) -> JobState | None:
         """Cancel a job that waits, ask a running one to end. Returns its state before, or nothing."""
@@ -233,6 +250,13 @@ class JobStore:
         low = f"({after}" if after else "-"
         found: Any = self._redis.xrange(_events(job), low, "+")
         return [Event(name.decode(), body[b"type"].decode(), body[b"data"]) for name, body in found]
+
+    def _specs(self, jobs: list[str]) -> dict[str, dict[str, Any]]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                pipe.hget(_key(job), "spec")
+            specs = pipe.execute()
+        return {job: orjson.loads(spec) for job, spec in zip(jobs, specs, strict=True) if spec}
 
     def _keys(self, job: str) -> list[str]:
         return [_key(job), self._due, _events(job), self._waiting]

@@ -28,7 +28,7 @@ RESULT = np.dtype([
 PIXELS = 784
 PHOTO, EXPLAIN = 1, 2  # flags
 
-FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "metadata")
+FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "owners", "metadata")
 STATES = {
     "q": JobState.QUEUED, "r": JobState.RUNNING, "s": JobState.SUCCEEDED, "f": JobState.FAILED, "c": JobState.CANCELED,
 }
@@ -157,6 +157,11 @@ class Prediction:
     explanation: Explanation | None = None
     error: dict[str, str] | None = None
 
+    @property
+    def owner(self) -> str:
+        """Whose it is; "" where nobody in particular asked for it."""
+        return str(self.doc.get("owner", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -171,6 +176,7 @@ class Group:
     ended: int | None
     ttl: int
     metadata: dict[str, str] | None
+    owners: frozenset[str] = frozenset()  # of its items, all of them; without those of nobody in particular
 
     @property
     def counts(self) -> dict[JobState, int]:
@@ -194,6 +200,11 @@ def states_of(items: Sequence[Item]) -> str:
     return "".join("f" if item.error else "q" for item in items)
 
 
+def owners_of(items: Sequence[Item]) -> frozenset[str]:
+    """Whose these items are."""
+    return frozenset(item.doc["owner"] for item in items if "owner" in item.doc)
+
+
 def flags(content: bytes) -> int:
     """What is said of an item's pixels by the byte behind them."""
     return content[PIXELS] if len(content) > PIXELS else 0
@@ -201,12 +212,13 @@ def flags(content: bytes) -> int:
 
 def group_of(name: str, values: Sequence[bytes | None]) -> Group | None:
     """A group, from the values of its FIELDS; nothing when it is not there."""
-    states, version, *numbers, metadata = values
+    states, version, *numbers, owners, metadata = values
     if states is None or version is None or metadata is None:
         return None
     created, started, canceled, ended, ttl = (int(n) if n else None for n in numbers)
     said = orjson.loads(metadata)
-    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said)
+    whose = frozenset(owners.decode().split()) if owners else frozenset()
+    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said, whose)
 
 
 def prediction_of(group: Group, place: int, doc: bytes, content: bytes | None, result: bytes | None) -> Prediction:

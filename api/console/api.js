@@ -1,5 +1,7 @@
 // The public API, as any client would use it: JSON in and out, errors as RFC 9457 problem documents.
 import { remember } from "./curl.js";
+import { download } from "./dom.js";
+import { apiKey } from "./key.js";
 
 /** What the API answered instead of what was wanted. Status 0: there was no answer at all. */
 export class Problem extends Error {
@@ -13,28 +15,48 @@ export class Problem extends Error {
 
 /**
  * One request. `json` or `form` is the body; `quiet` requests, such as polls, are not worth a curl command; `shown` is
- * the shell word to show for a body that would be too long. Gives JSON or text. Throws Problem, or AbortError.
+ * the shell word to show for a body that would be too long. Gives the answer. Throws Problem, or AbortError.
  */
-export async function ask(method, path, { json, form, headers = {}, signal, quiet, shown } = {}) {
+export async function send(method, path, { json, form, headers = {}, signal, quiet, shown } = {}) {
   const sent = json === undefined ? headers : { "Content-Type": "application/json", ...headers };
   const body = json === undefined ? form : JSON.stringify(json);
+  const key = apiKey();
   if (!quiet) remember({ method, path, headers: sent, body: typeof body === "string" ? body : undefined, shown });
   let answer;
   try {
-    answer = await fetch(path, { method, headers: sent, body, signal });
+    answer = await fetch(path, {
+      method,
+      headers: key ? { ...sent, Authorization: `Bearer ${key}` } : sent,
+      body,
+      signal,
+    });
   } catch (failure) {
     if (failure.name === "AbortError") throw failure;
     throw new Problem(0, { title: "No answer", detail: "The service cannot be reached. Is it running?" });
   }
-  const isJson = /\bjson$/.test(answer.headers.get("Content-Type")?.split(";")[0] ?? "");
   if (!answer.ok) {
     throw new Problem(
       answer.status,
-      isJson ? await answer.json() : {},
+      isJson(answer) ? await answer.json() : {},
       Number(answer.headers.get("Retry-After")) || null,
     );
   }
-  return isJson ? answer.json() : answer.text();
+  return answer;
+}
+
+/** What the answer says: JSON or text. */
+export async function ask(method, path, options) {
+  const answer = await send(method, path, options);
+  return isJson(answer) ? answer.json() : answer.text();
+}
+
+const isJson = (answer) => /\bjson$/.test(answer.headers.get("Content-Type")?.split(";")[0] ?? "");
+
+/** Offer what is there as a file, by the name that the service gives it: a link could not send a key. */
+export async function save(path) {
+  const answer = await send("GET", path);
+  const name = /filename="(.*?)"/.exec(answer.headers.get("Content-Disposition"))?.[1] ?? "hemline";
+  download(name, await answer.blob());
 }
 
 export const get = (path, options) => ask("GET", path, options);

@@ -1,5 +1,6 @@
 // Shows the last request as a command that does the same in a terminal.
 import { announce } from "./dom.js";
+import { apiKey } from "./key.js";
 
 const panel = document.getElementById("curl");
 const code = panel.querySelector("code");
@@ -30,6 +31,7 @@ export function command({ method, path, headers, body, shown }) {
   if (method !== "GET" && !(method === "POST" && (body || shown)))
     words[0] = `curl -X ${method} ${quoted(location.origin + path)}`;
   for (const [name, value] of Object.entries(headers)) words.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (apiKey()) words.push('-H "Authorization: Bearer $HEMLINE_API_KEY"'); // not the key: people show commands
   if (shown) words.push(shown);
   else if (body) words.push(`-d ${quoted(body)}`);
   return words.join(" \\\n  ");

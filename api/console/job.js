@@ -1,22 +1,12 @@
 // One training job, live.
 import { ask, get, isFinal } from "./api.js";
 import { epochLines } from "./charts.js";
-import { announce, h, pause } from "./dom.js";
+import { announce, h } from "./dom.js";
+import { events } from "./events.js";
 import { duration, percent, plural } from "./format.js";
 import { statusBadge, table } from "./parts.js";
 import { guarded } from "./problems.js";
 
-const SEEN = [
-  "queued",
-  "running",
-  "progress",
-  "epoch",
-  "interrupted",
-  "handed_back",
-  "succeeded",
-  "failed",
-  "canceled",
-];
 const LAST = ["succeeded", "failed", "canceled"];
 
 export function showJob(outlet, id, signal) {
@@ -70,7 +60,7 @@ async function live(id, state, curves, spec, heading, signal) {
     });
   render();
 
-  /** What an event says; events may come twice. */
+  /** What an event says; events may come twice. Gives whether it is the last. */
   const told = async (type, data) => {
     if (type === "progress") job = { ...job, status: "running", progress: data };
     else if (type === "epoch") {
@@ -79,34 +69,11 @@ async function live(id, state, curves, spec, heading, signal) {
       accuracy.update(accuracies());
     } else job = await get(`/v1/training-jobs/${id}`, { quiet: true, signal });
     render();
-    if (LAST.includes(type)) announce(`The job has ${type}.`);
+    if (!LAST.includes(type)) return false;
+    announce(`The job has ${type}.`);
+    return true;
   };
   if (!isFinal(job)) await events(`/v1/training-jobs/${id}/events`, told, signal);
-}
-
-/** Server-sent events until the last. The browser comes again by itself, with Last-Event-ID, unless it is refused. */
-async function events(path, told, signal) {
-  while (!signal.aborted) {
-    const hasEnded = await new Promise((resolve) => {
-      const source = new EventSource(path);
-      const end = (how) => {
-        source.close();
-        resolve(how);
-      };
-      for (const type of SEEN) {
-        source.addEventListener(type, (event) => {
-          told(type, JSON.parse(event.data)).catch(() => {}); // read with the next event, then
-          if (LAST.includes(type)) end(true);
-        });
-      }
-      source.addEventListener("error", () => {
-        if (source.readyState === EventSource.CLOSED) end(false);
-      });
-      signal.addEventListener("abort", () => end(true), { once: true });
-    });
-    if (hasEnded) return;
-    await pause(5000, signal);
-  }
 }
 
 function renderState(place, job, epochs, cancel) {

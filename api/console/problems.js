@@ -1,8 +1,11 @@
 // Problem documents in words, with what to do about them.
 import { announce, h } from "./dom.js";
+import { keyForm, onAnotherKey } from "./key.js";
 
 const TITLES = {
   0: "The service does not answer",
+  401: "An API key is needed",
+  403: "Your key is not good for that",
   404: "It is not there",
   409: "It is too late for that",
   413: "That is too large",
@@ -20,6 +23,8 @@ export function notice(problem, again) {
     ? "The picture cannot be read"
     : TITLES[problem.status];
   const errors = problem.document.errors ?? [];
+  const lacksKey = problem.status === 401;
+  if (lacksKey && again) onAnotherKey(again);
   announce(`${title ?? "That did not work"}. ${problem.message}`);
   return h(
     "div",
@@ -33,7 +38,8 @@ export function notice(problem, again) {
         )
       : h("p", {}, problem.message),
     problem.retryAfter ? h("p", { class: "soft" }, `It may work again in ${problem.retryAfter} s.`) : null,
-    again ? h("button", { type: "button", onclick: again }, "Try again") : null,
+    lacksKey ? keyForm() : null,
+    again && !lacksKey ? h("button", { type: "button", onclick: again }, "Try again") : null,
   );
 }
 

@@ -2,6 +2,7 @@
 import { get, Problem } from "./api.js";
 import { h, pause } from "./dom.js";
 import { count, milliseconds, plural } from "./format.js";
+import { keyForm } from "./key.js";
 import { notice } from "./problems.js";
 
 const EVERY = 3000; // milliseconds
@@ -28,6 +29,13 @@ export function show(outlet, _, signal) {
     ),
     state,
     work,
+    h(
+      "section",
+      { class: "card" },
+      h("h2", {}, "API key"),
+      h("p", { class: "soft" }, "Where the service asks for one. It stays in this tab, until that is closed."),
+      keyForm(),
+    ),
   );
   watch(state, work, signal);
 }
@@ -36,17 +44,12 @@ async function watch(state, work, signal) {
   for (let first = true; !signal.aborted; first = false) {
     try {
       const ready = await readiness(signal, !first);
-      const jobs = await Promise.all(
-        ["training-jobs", "tuning-jobs"].map((kind) => get(`/v1/${kind}?limit=100`, { quiet: true, signal })),
+      const [training, tuning, recent] = await Promise.all(
+        ["training-jobs?limit=100", "tuning-jobs?limit=100", "predictions?limit=100&status=succeeded"].map((list) =>
+          items(list, signal),
+        ),
       );
-      const recent = await get("/v1/predictions?limit=100&status=succeeded", { quiet: true, signal });
-      render(
-        state,
-        work,
-        ready,
-        jobs.flatMap((page) => page.items),
-        recent.items,
-      );
+      render(state, work, ready, [...training, ...tuning], recent);
     } catch (problem) {
       if (signal.aborted) return;
       work.replaceChildren();
@@ -55,6 +58,16 @@ async function watch(state, work, signal) {
     }
     do await pause(EVERY, signal);
     while (document.hidden && !signal.aborted);
+  }
+}
+
+/** What is on a list, as far as the key is good for it. */
+async function items(list, signal) {
+  try {
+    return (await get(`/v1/${list}`, { quiet: true, signal })).items;
+  } catch (problem) {
+    if ([401, 403].includes(problem.status)) return [];
+    throw problem;
   }
 }
 

@@ -1,9 +1,10 @@
 // The card of one version, or of two side by side.
-import { get } from "./api.js";
+import { get, save } from "./api.js";
 import { heatMap, reliabilityDiagram } from "./charts.js";
 import { h } from "./dom.js";
 import { compact, count, duration, percent } from "./format.js";
 import { table } from "./parts.js";
+import { guarded } from "./problems.js";
 
 /** @param {string[]} names one or two versions */
 export async function compare(place, names, signal) {
@@ -82,19 +83,21 @@ function difference([first, second], direction, name) {
 }
 
 function files(cards) {
-  return h(
+  const trouble = h("div");
+  const buttons = h(
     "div",
     { class: "row" },
     cards.flatMap(({ version }) =>
       ["keras", "litert"].map((kind) =>
         h(
-          "a",
-          { class: "button", href: `/v1/models/${version}/artifacts/${kind}`, download: "" },
+          "button",
+          { type: "button", onclick: () => guarded(trouble, () => save(`/v1/models/${version}/artifacts/${kind}`)) },
           `Download ${cards.length > 1 ? `${version} ` : ""}${kind === "keras" ? "Keras" : "LiteRT"}`,
         ),
       ),
     ),
   );
+  return h("div", { class: "stack" }, buttons, trouble);
 }
 
 function classes(card) {

@@ -49,6 +49,7 @@ def set_up(stack: ExitStack, network: Network, folder: Path) -> Site:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true", "no_proxy": "*",
         "NO_PROXY": "*", "HEMLINE_REDIS_URL": f"redis://:{password}@{redis.address}:6379/0",
         "HEMLINE_ARTIFACTS_URL": f"s3://{BUCKET}/{PREFIX}", "HEMLINE_CHECKPOINT_SECONDS": "2",
+        "HEMLINE_AUTH": "off",  # nobody else is on this network
     }  # fmt: skip
     # With `env` in front, as a command of the page may begin with settings.
     predict, train, serve = (["env", *shlex.split(block.code.replace("\\\n", ""))]

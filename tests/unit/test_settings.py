@@ -73,6 +73,35 @@ def test_a_missing_redis_is_named_with_the_way_out() -> None:
         Settings().redis()
 
 
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
+def test_on_loopback_nobody_needs_a_key_unless_told_to(host: str) -> None:
+    assert not Settings(host=host).authenticates()
+    assert not Settings(host=host, auth="off", admin_key=SECRET).authenticates()
+    assert Settings(host=host, auth="keys").authenticates()
+    assert Settings(host=host, admin_key=SECRET).authenticates()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "192.168.1.1", "fe80::1%eth0", "hemline.example", ""])
+def test_elsewhere_somebody_has_to_say_who_may_come_in(host: str) -> None:
+    with pytest.raises(InvalidSetting, match="HEMLINE_AUTH=keys.*HEMLINE_AUTH=off.*HEMLINE_HOST"):
+        Settings(host=host).authenticates()
+    assert Settings(host=host, auth="keys").authenticates()
+    assert Settings(host=host, admin_key=SECRET).authenticates()
+    assert not Settings(host=host, auth="off").authenticates()
+
+
+@pytest.mark.parametrize("text", ["short", "a space in it, and long enough otherwise", f"{SECRET}\u00e9"])
+def test_a_secret_is_in_no_message(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="HEMLINE_ADMIN_KEY must look like") as refused:
+        Settings.from_env({"HEMLINE_ADMIN_KEY": text})
+
+    assert text not in str(refused.value)
+    assert SECRET not in repr(Settings.from_env({"HEMLINE_ADMIN_KEY": SECRET}))
+
+
 def test_artifacts_live_at_home_unless_said_otherwise() -> None:
     assert Settings(home=Path("/srv/hem")).artifacts() == "file:///srv/hem/artifacts"
     assert Settings(artifacts_url="file:///mnt/models").artifacts() == "file:///mnt/models"

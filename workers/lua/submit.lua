@@ -1,14 +1,14 @@
 -- Accept a group: pin its model version, store its records and ask for its slices in one step, or do nothing.
 -- KEYS: group, index, pending, queued, aliases, versions, full, queue
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
---       who waits, states, metadata, doc…, pixels…, digest…
+--       who waits, states, owners, metadata, doc…, pixels…, digest…
 --       (a doc and a pixel string for each state; an item that failed already has its error in place of pixels; digests
 --       only where answers to the same pixels are reused)
 -- Returns {"accepted", version, created (us), queued now, answers that were there} | {"unknown model"} |
 --         {"full", queued now}
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
-local count, before = #states, 10
+local count, before = #states, 11
 local reuses = #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
@@ -54,6 +54,9 @@ for i = 0, count - 1 do
 end
 set('states', table.concat(letters))
 set('left', open)
+if ARGV[10] ~= '' then
+  set('owners', ARGV[10])
+end
 -- At most 6,200 values, of some 8,000 that Lua's stack takes.
 redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ttl, 'metadata', ARGV[before], 'channel', ARGV[8],
   unpack(record))

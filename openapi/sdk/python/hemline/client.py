@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
-def _headers(api_key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
-
-
 class Training:
     """A training job under way: iterate over its events, then take its result."""
 
@@ -54,7 +50,7 @@ class Client:
     def __init__(
         self, base_url: str = DEFAULT_URL, api_key: str | None = None, *, timeout: float = 60.0, tries: int = 5
     ) -> None:
-        self._wire = BlockingWire(base_url, _headers(api_key), tries, timeout)
+        self._wire = BlockingWire(base_url, api_key, tries, timeout)
         self._exchange = Exchange(self._wire, timeout, tries)
         self.api = self._wire.api
 
@@ -149,7 +145,7 @@ class AsyncClient:
     def __init__(
         self, base_url: str = DEFAULT_URL, api_key: str | None = None, *, timeout: float = 60.0, tries: int = 5
     ) -> None:
-        self._wire = AsyncWire(base_url, _headers(api_key), tries, timeout)
+        self._wire = AsyncWire(base_url, api_key, tries, timeout)
         self._exchange = Exchange(self._wire, timeout, tries)
         self.api = self._wire.api
 

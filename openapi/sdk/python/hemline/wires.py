@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
@@ -43,20 +43,27 @@ def _told(response: httpx.Response) -> bool:
     return response.status_code == 204 or not response.headers.get("Content-Type", "").startswith("text/event-stream")
 
 
+def _api(base_url: str, api_key: str | None, transport: Any, check: Any) -> hemline_api.AuthenticatedClient:
+    """The generated client. Its functions want one with a key; one without will do where the service asks for none."""
+    options: dict[str, Any] = {
+        "timeout": _TIMEOUT, "httpx_args": {"transport": transport, "event_hooks": {"response": [check]}},
+    }  # fmt: skip
+    if api_key:
+        return hemline_api.AuthenticatedClient(base_url, api_key, **options)
+    return cast(hemline_api.AuthenticatedClient, hemline_api.Client(base_url, **options))
+
+
 class BlockingWire:
     """Coroutines that never suspend."""
 
-    def __init__(self, base_url: str, headers: dict[str, str], tries: int, patience: float) -> None:
+    def __init__(self, base_url: str, api_key: str | None, tries: int, patience: float) -> None:
         def check(response: httpx.Response) -> None:
             if response.status_code >= 400:
                 response.read()
                 raise problem(response)
 
         self.transport = RetryingTransport(tries, patience)
-        self.api = hemline_api.Client(
-            base_url, headers=headers, timeout=_TIMEOUT,
-            httpx_args={"transport": self.transport, "event_hooks": {"response": [check]}},
-        )  # fmt: skip
+        self.api = _api(base_url, api_key, self.transport, check)
         self._http = self.api.get_httpx_client()
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -76,17 +83,14 @@ class BlockingWire:
 class AsyncWire:
     """The same for asyncio."""
 
-    def __init__(self, base_url: str, headers: dict[str, str], tries: int, patience: float) -> None:
+    def __init__(self, base_url: str, api_key: str | None, tries: int, patience: float) -> None:
         async def check(response: httpx.Response) -> None:
             if response.status_code >= 400:
                 await response.aread()
                 raise problem(response)
 
         self.transport = AsyncRetryingTransport(tries, patience)
-        self.api = hemline_api.Client(
-            base_url, headers=headers, timeout=_TIMEOUT,
-            httpx_args={"transport": self.transport, "event_hooks": {"response": [check]}},
-        )  # fmt: skip
+        self.api = _api(base_url, api_key, self.transport, check)
         self._http = self.api.get_async_httpx_client()
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:

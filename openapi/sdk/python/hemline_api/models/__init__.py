@@ -25,6 +25,10 @@ from .error import Error
 from .explanation import Explanation
 from .get_model_artifact_artifact import GetModelArtifactArtifact
 from .image_warning import ImageWarning
+from .key import Key
+from .key_page import KeyPage
+from .key_request import KeyRequest
+from .key_request_scopes_item import KeyRequestScopesItem
 from .live import Live
 from .metrics import Metrics
 from .model import Model
@@ -43,6 +47,7 @@ from .model_page import ModelPage
 from .move import Move
 from .move_page import MovePage
 from .neighbor import Neighbor
+from .new_key import NewKey
 from .prediction import Prediction
 from .prediction_metadata import PredictionMetadata
 from .prediction_page import PredictionPage
@@ -114,6 +119,10 @@ __all__ = (
     "Explanation",
     "GetModelArtifactArtifact",
     "ImageWarning",
+    "Key",
+    "KeyPage",
+    "KeyRequest",
+    "KeyRequestScopesItem",
     "Live",
     "Metrics",
     "Model",
@@ -132,6 +141,7 @@ __all__ = (
     "Move",
     "MovePage",
     "Neighbor",
+    "NewKey",
     "Prediction",
     "PredictionMetadata",
     "PredictionPage",

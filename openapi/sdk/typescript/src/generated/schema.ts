@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List predictions
-         * @description Predictions that are still kept, newest first.
+         * @description Your predictions that are still kept, newest first; all of them for an admin.
          */
         get: operations["listPredictions"];
         put?: never;
@@ -64,7 +64,7 @@ export interface paths {
         };
         /**
          * List batches
-         * @description Batches that are still kept, newest first.
+         * @description Your batches that are still kept, newest first; all of them for an admin.
          */
         get: operations["listBatches"];
         put?: never;
@@ -162,7 +162,7 @@ export interface paths {
         };
         /**
          * List training jobs
-         * @description All jobs, newest first.
+         * @description Your jobs, newest first; all of them for an admin.
          */
         get: operations["listTrainingJobs"];
         put?: never;
@@ -255,7 +255,7 @@ export interface paths {
         };
         /**
          * List tuning jobs
-         * @description All tuning jobs, newest first.
+         * @description Your tuning jobs, newest first; all of them for an admin.
          */
         get: operations["listTuningJobs"];
         put?: never;
@@ -563,6 +563,78 @@ export interface paths {
          * @description Delete a data set that no job waits for or works on. Models that were trained on it stay.
          */
         delete: operations["deleteDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description All keys that are not revoked, newest first, expired ones among them; without their tokens.
+         */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description Make a key, whose token is shown once: the service keeps only a digest of it.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a key that replaces another
+         * @description Bring its token to where the old one is used, and then delete the old key.
+         */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Get an API key
+         * @description What a key is good for, and when it was used last.
+         */
+        get: operations["getKey"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description Revoke a key, for ever. What it began goes on, and is an admin's to see.
+         */
+        delete: operations["deleteKey"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2181,6 +2253,117 @@ export interface components {
             /** @description There is more: ask again with this as `cursor`. */
             next_cursor?: string;
         };
+        KeyRequest: {
+            /**
+             * @description What you will know it by.
+             * @example nightly batches
+             */
+            name: string;
+            /**
+             * @description What it is good for. `predict`: predictions and batches. `train`: training, tuning, data sets, aliases. `admin`: everything.
+             * @example [
+             *       "predict"
+             *     ]
+             */
+            scopes: ("predict" | "train" | "admin")[];
+            /**
+             * @description Seconds for which it is valid; until it is revoked, unless given.
+             * @example 7776000
+             */
+            expires_in?: number;
+        };
+        NewKey: {
+            /**
+             * @description Its id.
+             * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+             */
+            id: string;
+            /**
+             * @description What it is known by.
+             * @example nightly batches
+             */
+            name: string;
+            /**
+             * @description `predict`: predictions and batches. `train`: training, tuning, data sets, aliases. `admin`: everything.
+             * @example [
+             *       "predict"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * @description Whose work it sees: the first of the keys that replaced one another.
+             * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+             */
+            owner: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it ceases to be valid; absent where it does not.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            expires_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was used last, to the minute; absent where it never was.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            last_used_at?: string;
+            /** @description What to send as `Authorization: Bearer …`. It is shown this once. */
+            token: string;
+        };
+        Key: {
+            /**
+             * @description Its id.
+             * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+             */
+            id: string;
+            /**
+             * @description What it is known by.
+             * @example nightly batches
+             */
+            name: string;
+            /**
+             * @description `predict`: predictions and batches. `train`: training, tuning, data sets, aliases. `admin`: everything.
+             * @example [
+             *       "predict"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * @description Whose work it sees: the first of the keys that replaced one another.
+             * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+             */
+            owner: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it ceases to be valid; absent where it does not.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            expires_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was used last, to the minute; absent where it never was.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            last_used_at?: string;
+        };
+        KeyPage: {
+            /** @description The keys. */
+            items: components["schemas"]["Key"][];
+            /** @description There is more: ask again with this as `cursor`. */
+            next_cursor?: string;
+        };
         Live: {
             /**
              * @description Always `live`.
@@ -2263,6 +2446,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PredictionPage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the request has to change; `errors` says what. */
@@ -2348,6 +2553,28 @@ export interface operations {
             /** @description The body is not JSON. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2450,6 +2677,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -2502,6 +2751,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is none; it may have expired or been deleted. */
             404: {
@@ -2557,6 +2828,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BatchPage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the request has to change; `errors` says what. */
@@ -2641,6 +2934,28 @@ export interface operations {
             /** @description The body is not JSON. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2741,6 +3056,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -2793,6 +3130,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is none; it may have expired or been deleted. */
             404: {
@@ -2852,6 +3211,28 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -2905,6 +3286,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Batch"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is none; it may have expired or been deleted. */
@@ -2970,6 +3373,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TrainingJobPage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the request has to change; `errors` says what. */
@@ -3053,6 +3478,28 @@ export interface operations {
             /** @description The body is not JSON. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3153,6 +3600,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -3206,6 +3675,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TrainingJob"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is none; it may have expired or been deleted. */
@@ -3287,6 +3778,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -3341,6 +3854,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TuningJobPage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the request has to change; `errors` says what. */
@@ -3424,6 +3959,28 @@ export interface operations {
             /** @description The body is not JSON. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3524,6 +4081,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -3590,6 +4169,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is none; it may have expired or been deleted. */
             404: {
@@ -3661,6 +4262,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -3714,6 +4337,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TuningJob"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is none; it may have expired or been deleted. */
@@ -3791,6 +4436,28 @@ export interface operations {
             /** @description The body is not JSON. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3889,6 +4556,28 @@ export interface operations {
                     "application/json": components["schemas"]["ModelPage"];
                 };
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something in the request has to change; `errors` says what. */
             422: {
                 headers: {
@@ -3956,6 +4645,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -4008,6 +4719,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description There is none; it may have expired or been deleted. */
             404: {
@@ -4075,6 +4808,28 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -4137,6 +4892,28 @@ export interface operations {
             /** @description The body is not JSON. */
             400: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4210,6 +4987,28 @@ export interface operations {
                     "application/json": components["schemas"]["AliasPage"];
                 };
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description An error on our side. */
             500: {
                 headers: {
@@ -4254,6 +5053,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MovePage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is none; it may have expired or been deleted. */
@@ -4312,6 +5133,28 @@ export interface operations {
                     "application/json": components["schemas"]["DatasetPage"];
                 };
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something in the request has to change; `errors` says what. */
             422: {
                 headers: {
@@ -4365,6 +5208,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The upload is too large. */
@@ -4452,6 +5317,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -4505,6 +5392,28 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
@@ -4516,6 +5425,419 @@ export interface operations {
             };
             /** @description It is too late for that. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyPage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the request has to change; `errors` says what. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Made. The token is in this answer and nowhere else. */
+            201: {
+                headers: {
+                    /** @description Where the resource is. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not sent as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the request has to change; `errors` says what. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the key.
+                 * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+                 */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Made. The token is in this answer and nowhere else; the old key is still valid. */
+            201: {
+                headers: {
+                    /** @description Where the resource is. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none; it may have expired or been deleted. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the key.
+                 * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+                 */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none; it may have expired or been deleted. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the key.
+                 * @example key_01KBQ8Z6J0V6M3Y8F5W2T4N700
+                 */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is revoked. Within two seconds, no process takes it any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none; it may have expired or been deleted. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

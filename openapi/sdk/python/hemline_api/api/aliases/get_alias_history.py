@@ -31,6 +31,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_200
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -64,7 +74,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Response[MovePage | Problem]:
     """Get an alias's history
 
@@ -95,7 +105,7 @@ def sync_detailed(
 def sync(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> MovePage | Problem | None:
     """Get an alias's history
 
@@ -121,7 +131,7 @@ def sync(
 async def asyncio_detailed(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Response[MovePage | Problem]:
     """Get an alias's history
 
@@ -150,7 +160,7 @@ async def asyncio_detailed(
 async def asyncio(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> MovePage | Problem | None:
     """Get an alias's history
 

@@ -45,6 +45,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_400
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
 
@@ -88,7 +98,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: AliasRequest,
 ) -> Response[Alias | Problem]:
     """Point an alias at a version
@@ -122,7 +132,7 @@ def sync_detailed(
 def sync(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: AliasRequest,
 ) -> Alias | Problem | None:
     """Point an alias at a version
@@ -151,7 +161,7 @@ def sync(
 async def asyncio_detailed(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: AliasRequest,
 ) -> Response[Alias | Problem]:
     """Point an alias at a version
@@ -183,7 +193,7 @@ async def asyncio_detailed(
 async def asyncio(
     alias: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: AliasRequest,
 ) -> Alias | Problem | None:
     """Point an alias at a version

@@ -55,6 +55,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_400
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
 
@@ -97,7 +107,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Response[Batch | Problem]:
@@ -136,7 +146,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Batch | Problem | None:
@@ -170,7 +180,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Response[Batch | Problem]:
@@ -207,7 +217,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
 ) -> Batch | Problem | None:

@@ -45,6 +45,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_304 = cast(Any, None)
         return response_304
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -80,7 +90,7 @@ def _build_response(
 def sync_detailed(
     batch_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Response[Any | Batch | Problem]:
@@ -117,7 +127,7 @@ def sync_detailed(
 def sync(
     batch_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Any | Batch | Problem | None:
@@ -149,7 +159,7 @@ def sync(
 async def asyncio_detailed(
     batch_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Response[Any | Batch | Problem]:
@@ -184,7 +194,7 @@ async def asyncio_detailed(
 async def asyncio(
     batch_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Any | Batch | Problem | None:

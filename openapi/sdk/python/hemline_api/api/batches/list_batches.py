@@ -44,6 +44,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_200
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
 
@@ -76,13 +86,13 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> Response[BatchPage | Problem]:
     """List batches
 
-     Batches that are still kept, newest first.
+     Your batches that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -110,13 +120,13 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> BatchPage | Problem | None:
     """List batches
 
-     Batches that are still kept, newest first.
+     Your batches that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -139,13 +149,13 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> Response[BatchPage | Problem]:
     """List batches
 
-     Batches that are still kept, newest first.
+     Your batches that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -171,13 +181,13 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> BatchPage | Problem | None:
     """List batches
 
-     Batches that are still kept, newest first.
+     Your batches that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.

@@ -36,6 +36,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_200
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -70,7 +80,7 @@ def sync_detailed(
     version_id: str,
     artifact: GetModelArtifactArtifact,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Response[File | Problem]:
     """Download a model file
 
@@ -104,7 +114,7 @@ def sync(
     version_id: str,
     artifact: GetModelArtifactArtifact,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> File | Problem | None:
     """Download a model file
 
@@ -133,7 +143,7 @@ async def asyncio_detailed(
     version_id: str,
     artifact: GetModelArtifactArtifact,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Response[File | Problem]:
     """Download a model file
 
@@ -165,7 +175,7 @@ async def asyncio(
     version_id: str,
     artifact: GetModelArtifactArtifact,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> File | Problem | None:
     """Download a model file
 

@@ -62,6 +62,16 @@ def _parse_response(
 
         return response_200
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
 
@@ -96,7 +106,7 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
     status: None | str | Unset = UNSET,
@@ -104,7 +114,7 @@ def sync_detailed(
 ) -> Response[PredictionPage | Problem]:
     """List predictions
 
-     Predictions that are still kept, newest first.
+     Your predictions that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -136,7 +146,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
     status: None | str | Unset = UNSET,
@@ -144,7 +154,7 @@ def sync(
 ) -> PredictionPage | Problem | None:
     """List predictions
 
-     Predictions that are still kept, newest first.
+     Your predictions that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -171,7 +181,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
     status: None | str | Unset = UNSET,
@@ -179,7 +189,7 @@ async def asyncio_detailed(
 ) -> Response[PredictionPage | Problem]:
     """List predictions
 
-     Predictions that are still kept, newest first.
+     Your predictions that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -209,7 +219,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
     status: None | str | Unset = UNSET,
@@ -217,7 +227,7 @@ async def asyncio(
 ) -> PredictionPage | Problem | None:
     """List predictions
 
-     Predictions that are still kept, newest first.
+     Your predictions that are still kept, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.

@@ -49,6 +49,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_400
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
 
@@ -93,7 +103,7 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
@@ -131,7 +141,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
@@ -164,7 +174,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
@@ -200,7 +210,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
 ) -> Problem | TrainingJob | None:

@@ -31,6 +31,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_202
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -69,7 +79,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Response[Problem | TuningJob]:
     """Cancel a tuning job
 
@@ -100,7 +110,7 @@ def sync_detailed(
 def sync(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Problem | TuningJob | None:
     """Cancel a tuning job
 
@@ -126,7 +136,7 @@ def sync(
 async def asyncio_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Response[Problem | TuningJob]:
     """Cancel a tuning job
 
@@ -155,7 +165,7 @@ async def asyncio_detailed(
 async def asyncio(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
 ) -> Problem | TuningJob | None:
     """Cancel a tuning job
 

@@ -47,6 +47,16 @@ def _parse_response(
         response_304 = cast(Any, None)
         return response_304
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -82,7 +92,7 @@ def _build_response(
 def sync_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Response[Any | Problem | TuningJob]:
@@ -119,7 +129,7 @@ def sync_detailed(
 def sync(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Any | Problem | TuningJob | None:
@@ -151,7 +161,7 @@ def sync(
 async def asyncio_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Response[Any | Problem | TuningJob]:
@@ -186,7 +196,7 @@ async def asyncio_detailed(
 async def asyncio(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     prefer: str | Unset = UNSET,
     if_none_match: str | Unset = UNSET,
 ) -> Any | Problem | TuningJob | None:

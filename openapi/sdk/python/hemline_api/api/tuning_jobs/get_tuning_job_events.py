@@ -39,6 +39,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_204 = cast(Any, None)
         return response_204
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -72,7 +82,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Response[Any | Problem | str]:
     """Follow a tuning job
@@ -108,7 +118,7 @@ def sync_detailed(
 def sync(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Any | Problem | str | None:
     """Follow a tuning job
@@ -139,7 +149,7 @@ def sync(
 async def asyncio_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Response[Any | Problem | str]:
     """Follow a tuning job
@@ -173,7 +183,7 @@ async def asyncio_detailed(
 async def asyncio(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     last_event_id: str | Unset = UNSET,
 ) -> Any | Problem | str | None:
     """Follow a tuning job

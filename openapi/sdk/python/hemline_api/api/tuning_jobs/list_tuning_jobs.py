@@ -46,6 +46,16 @@ def _parse_response(
 
         return response_200
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 422:
         response_422 = Problem.from_dict(response.json())
 
@@ -80,13 +90,13 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> Response[Problem | TuningJobPage]:
     """List tuning jobs
 
-     All tuning jobs, newest first.
+     Your tuning jobs, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -114,13 +124,13 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> Problem | TuningJobPage | None:
     """List tuning jobs
 
-     All tuning jobs, newest first.
+     Your tuning jobs, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -143,13 +153,13 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> Response[Problem | TuningJobPage]:
     """List tuning jobs
 
-     All tuning jobs, newest first.
+     Your tuning jobs, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.
@@ -175,13 +185,13 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     limit: int | Unset = 20,
     cursor: None | str | Unset = UNSET,
 ) -> Problem | TuningJobPage | None:
     """List tuning jobs
 
-     All tuning jobs, newest first.
+     Your tuning jobs, newest first; all of them for an admin.
 
     Args:
         limit (int | Unset):  Default: 20.

@@ -46,6 +46,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_400
 
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
     if response.status_code == 404:
         response_404 = Problem.from_dict(response.json())
 
@@ -101,7 +111,7 @@ def _build_response(
 def sync_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
     """Train the best trial in full
@@ -136,7 +146,7 @@ def sync_detailed(
 def sync(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
     """Train the best trial in full
@@ -166,7 +176,7 @@ def sync(
 async def asyncio_detailed(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
     """Train the best trial in full
@@ -199,7 +209,7 @@ async def asyncio_detailed(
 async def asyncio(
     tune_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
     """Train the best trial in full
