@@ -312,8 +312,8 @@ COMPOSE = HEMLINE_VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.
 	HEMLINE_REVISION=$(shell git rev-parse HEAD 2>/dev/null) docker compose
 
 .env:
-	@umask 077 && $(PYTHON) -c 'import secrets; print(f"HEMLINE_REDIS_PASSWORD={secrets.token_hex(32)}")' > $@
-	@echo "Made .env with a password for Redis; .env.example says what else may stand there"
+	@umask 077 && $(PYTHON) -c 'import secrets; [print(f"HEMLINE_{name}={secrets.token_hex(32)}") for name in ("REDIS_PASSWORD", "ADMIN_KEY")]' > $@
+	@echo "Made .env with a password for Redis and an admin's API key; .env.example says what else may stand there"
 
 .PHONY: up
 up: .env ## Serve everything in containers on http://127.0.0.1:8000; MONITORING=yes adds Prometheus and Grafana
@@ -347,7 +347,7 @@ docker-check: $(VENV)/dev.done compose-check ## Lint the Dockerfile, check docke
 compose-check: $(VENV)/dev.done ## Fail when docker-compose.yml is not valid, or a container of it has more rights than it needs
 	$(UVX) check-jsonschema==0.39.0 check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/python -m pytest tests/unit/test_compose_file.py
-	if docker compose version >/dev/null 2>&1; then HEMLINE_REDIS_PASSWORD=any docker compose --profile monitoring config --quiet; fi
+	if docker compose version >/dev/null 2>&1; then HEMLINE_REDIS_PASSWORD=any HEMLINE_ADMIN_KEY=any docker compose --profile monitoring config --quiet; fi
 
 .PHONY: workflows-check
 workflows-check: $(VENV)/dev.done ## Lint the workflows: zizmor, and jactionlint for all that actionlint checks

@@ -153,10 +153,11 @@ def test_no_secret_is_in_the_repository(things: list[Thing]) -> None:
 def test_settings_are_settings_of_the_product(things: list[Thing]) -> None:
     known = {variable(f) for f in fields(Settings)}
     given = {name: value for thing in of(things, "ConfigMap") for name, value in thing["data"].items()}
-    elsewhere = {"secretKeyRef": "sentinel://host?master=name", "resourceFieldRef": "2"}
+    elsewhere = {"url": "sentinel://host?master=name", "admin-key": "k" * 64, "password": "p", "limits.cpu": "2"}
     for _, _, container in containers(things):
         for said in container.get("env", []):
-            given[said["name"]] = said["value"] if "value" in said else elsewhere[next(iter(said["valueFrom"]))]
+            (source,) = said.get("valueFrom", {"": {}}).values()
+            given[said["name"]] = said.get("value") or elsewhere[source.get("key") or source["resource"]]
 
     ours = {name: value for name, value in given.items() if name.startswith("HEMLINE_")}
     assert ours.keys() <= known
@@ -290,4 +291,4 @@ def test_what_the_overlay_says_of_redis_is_the_same_for_the_product_and_for_keda
     assert literals["addresses"] == ",".join(f"{host}:{port}" for host, port in url.sentinels)
     assert (literals["master"], literals["password"]) == (url.master, url.password)
     assert {trigger["metadata"]["databaseIndex"] for trigger in triggers} == {str(url.database)}
-    assert {said["key"] for said in authentication["spec"]["secretTargetRef"]} == literals.keys() - {"url"}
+    assert {said["key"] for said in authentication["spec"]["secretTargetRef"]} == literals.keys() - {"url", "admin-key"}

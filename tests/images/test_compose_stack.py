@@ -21,7 +21,8 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def compose(port: int) -> Iterator[Compose]:
-    environ = {**os.environ, "HEMLINE_REDIS_PASSWORD": "p4ssword", "HEMLINE_PUBLISH": f"127.0.0.1:{port}"}
+    environ = {**os.environ, "HEMLINE_REDIS_PASSWORD": "p4ssword", "HEMLINE_ADMIN_KEY": "k" * 32, "HEMLINE_AUTH": "off",
+               "HEMLINE_PUBLISH": f"127.0.0.1:{port}"}  # fmt: skip
 
     def run(*words: str) -> str:
         command = ["docker", "compose", "--project-name", "hemline-test", *words]
