@@ -19,7 +19,7 @@ from api.parts import Parts, parts
 from api.schemas import PageArgumentsSchema, TrainingJobPageSchema, TrainingJobRequestSchema, TrainingJobSchema
 from ml.registry import UnknownModel
 from ml.spec import InvalidSpec, TrainingSpec
-from workers.datasets import FASHION_MNIST, UnknownDataset
+from workers.datasets import FASHION_MNIST
 from workers.jobs import Event, Job
 from workers.keys import Scope
 from workers.queue import send_job
@@ -194,13 +194,10 @@ def check_dataset(name: str) -> None:
     """Raises InvalidSpec where there is no data set of this name that the caller may use."""
     if name == FASHION_MNIST:
         return
-    sees = caller().sees
-    try:
-        if sees(parts().datasets.sheet(name).get("owner", "")):
-            return
-    except UnknownDataset:
-        pass
-    known = [FASHION_MNIST, *(other for other, _ in parts().datasets.page(None, 50, sees)[0])]
+    sees, datasets = caller().sees, parts().datasets
+    if name in datasets.names() and sees(datasets.owner(name)):
+        return
+    known = [FASHION_MNIST, *(other for other, _ in datasets.page(None, 50, sees)[0])]
     raise InvalidSpec("dataset", f"is {name!r}; must be one of: {', '.join(known)}.")
 
 

@@ -67,6 +67,10 @@ class DatasetStore:
             raise UnknownDataset(name)
         return sheet
 
+    def owner(self, name: str) -> str:
+        """Whose a data set is; "" where it is nobody's in particular, or is not there."""
+        return str((self._sheet(name) or {}).get("owner", ""))
+
     def load(self, name: str) -> Dataset:
         """Images and labels. Raises UnknownDataset."""
         try:
