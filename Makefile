@@ -92,6 +92,10 @@ metrics-cost: $(VENV)/dev.done ## Measure what counting, request ids and log lin
 survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs
 	$(BIN)/python -m pytest tests/integration/test_training_jobs.py
 
+.PHONY: chaos
+chaos: $(VENV)/run.done $(VENV)/dev.done system-packages ## Kill, stop, starve and fill every part under load, then audit; SEED=…, MINUTES=3
+	PYTHONPATH=tests $(BIN)/python -m chaos $(SEED:%=--seed %) $(MINUTES:%=--minutes %)
+
 # Seconds for each target of the fuzzer, and which targets.
 FUZZ_SECONDS ?= 180
 FUZZ ?= $(notdir $(wildcard tests/fuzz/corpus/*))
