@@ -257,6 +257,11 @@ bench-scaling: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts
 	$(bench) scaling $(if $(QUICK),--most 2 --seconds 2) --out $(BENCH)/scaling.json
 	$(draw) scaling $(BENCH)/scaling.json $(BENCH_PICTURES)/benchmark-scaling.png
 
+.PHONY: soak
+soak: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## A long time under load, with constant model swaps; MINUTES=30, RATE=70 % of the capacity
+	$(bench) soak $(MINUTES:%=--minutes %) $(RATE:%=--rate %) --out $(BENCH)/soak.json; status=$$?; \
+	$(draw) soak $(BENCH)/soak.json $(if $(QUICK),$(BENCH),docs/guide)/soak.png && exit $$status
+
 # The environment of one server.
 environment = @echo "Installing what $(notdir $(@D)) needs"; rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \
 	$(BIN)/uv pip install --quiet --python $(@D) --require-hashes -r $< && touch $@ || { rm -rf $(@D); false; }
