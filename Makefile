@@ -92,6 +92,10 @@ metrics-cost: $(VENV)/dev.done ## Measure what counting, request ids and log lin
 survival-test: $(VENV)/dev.done ## Kill, pause and end training workers in the middle of their jobs
 	$(BIN)/python -m pytest tests/integration/test_training_jobs.py
 
+.PHONY: chaos
+chaos: $(VENV)/run.done $(VENV)/dev.done system-packages ## Kill, stop, starve and fill every part under load, then audit; SEED=…, MINUTES=3
+	PYTHONPATH=tests $(BIN)/python -m chaos $(SEED:%=--seed %) $(MINUTES:%=--minutes %)
+
 # Seconds for each target of the fuzzer, and which targets.
 FUZZ_SECONDS ?= 180
 FUZZ ?= $(notdir $(wildcard tests/fuzz/corpus/*))
@@ -252,6 +256,11 @@ bench-swap: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/do
 bench-scaling: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## Throughput by number of processes, and what many cores carry
 	$(bench) scaling $(if $(QUICK),--most 2 --seconds 2) --out $(BENCH)/scaling.json
 	$(draw) scaling $(BENCH)/scaling.json $(BENCH_PICTURES)/benchmark-scaling.png
+
+.PHONY: soak
+soak: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## A long time under load, with constant model swaps; MINUTES=30, RATE=70 % of the capacity
+	$(bench) soak $(MINUTES:%=--minutes %) $(RATE:%=--rate %) --out $(BENCH)/soak.json; status=$$?; \
+	$(draw) soak $(BENCH)/soak.json $(if $(QUICK),$(BENCH),docs/guide)/soak.png && exit $$status
 
 # The environment of one server.
 environment = @echo "Installing what $(notdir $(@D)) needs"; rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \

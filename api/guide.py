@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -58,6 +58,11 @@ class Page:
 @blueprint.get("/guide")
 def index() -> Response:
     return _answer(INDEX)
+
+
+@blueprint.get("/guide/<name>.png")
+def picture(name: str) -> Response:
+    return send_from_directory(FOLDER, f"{name}.png", max_age=300)
 
 
 @blueprint.get("/guide/<name>")
@@ -116,6 +121,8 @@ def render(text: str) -> Page:
             if target:
                 path = "/guide" if target[1] == INDEX else f"/guide/{target[1]}"
                 child.attrs["href"] = path + (target[2] or "")
+            if child.type == "image":
+                child.attrs["src"] = f"/guide/{child.attrs['src']}"
     return Page(str(_markdown().renderer.render(tokens, _markdown().options, {})), headings)
 
 

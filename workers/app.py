@@ -42,11 +42,14 @@ def make_celery(redis_url: str) -> Celery:
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that is full refuses for a while: no reason to end
         broker_transport_options={
             "visibility_timeout": VISIBILITY_TIMEOUT,
             # By default kombu looks for abandoned messages only every 100 s.
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            # Who was looking when Redis died keeps others from doing so, by default for 300 s.
+            "unacked_mutex_expire": 10,
             "socket_connect_timeout": 2,
             # What a worker asks of a Redis that has gone silent holds it up this long, several times in a row.
             "socket_timeout": 5,
@@ -85,12 +88,15 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
 
 
 def wait_for_redis(redis: Redis, worthwhile: Callable[[], bool] = lambda: True) -> None:
-    """Come back when Redis answers: processes that are started together need no order."""
+    """Come back when Redis takes commands: processes that are started together need no order.
+
+    A worker that began at one which is full would end at once, again and again, and so would the whole service.
+    """
     while worthwhile():
         try:
-            redis.ping()
+            redis.setrange("hemline:nothing", 0, "")  # changes nothing, and is refused where anything new would be
             return
-        except RedisError as away:  # refused, or still loading its file
+        except RedisError as away:  # refused, full, or still loading its file
             _log.info("waiting for Redis (%s)", away)
             time.sleep(0.3)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -239,7 +238,7 @@ class JobStore:
 
     def lapsed(self) -> list[str]:
         """Jobs whose worker is silent or whose message may be lost, made ready to be sent again."""
-        due: list[Any] = self._redis.zrangebyscore(self._due, "-inf", time.time() * 1000, start=0, num=100)
+        due: list[Any] = self._redis.zrangebyscore(self._due, "-inf", clock(self._redis) * 1000, start=0, num=100)
         error = {"code": "worker_lost", "detail": f"Its worker died {self._max_attempts} times without progress."}
         arguments: list[Any] = [self._max_attempts, _PATIENCE, orjson.dumps(error)]
         names = [name.decode() for name in due]
@@ -260,6 +259,12 @@ class JobStore:
 
     def _keys(self, job: str) -> list[str]:
         return [_key(job), self._due, _events(job), self._waiting]
+
+
+def clock(redis: Redis) -> float:
+    """Seconds by Redis' clock, which is everybody's."""
+    seconds, microseconds = redis.time()
+    return float(seconds) + float(microseconds) / 1e6
 
 
 def new_job(job: str, spec: Mapping[str, Any], created: int) -> Job:

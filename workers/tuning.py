@@ -9,7 +9,6 @@ a training job that comes in between waits for one trial, not for all.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Self
@@ -21,7 +20,7 @@ from ml.search_space import with_values
 from ml.spec import TrainingSpec
 from settings import Settings
 from workers import ids
-from workers.jobs import Job, JobState, JobStore, Lease, TooManyJobs, new_job
+from workers.jobs import Job, JobState, JobStore, Lease, TooManyJobs, clock, new_job
 from workers.queue import TRAINING, is_sent
 
 MOST_TRIALS = 1000  # of ids.GROUP_LIMIT, as the trials of a search are places in one group
@@ -101,7 +100,8 @@ class TuningStore:
         """Repair what crashes left behind; returns the tuning jobs whose message is to be sent again."""
         # A trial's id differs from its search's in kind and place.
         again = {ids.join(f"tune:{_group(trial)}") for trial in self.trials.lapsed()}
-        due: list[Any] = self._redis.zrangebyscore("hemline:due:tune", "-inf", time.time() * 1000, start=0, num=100)
+        now = clock(self._redis) * 1000
+        due: list[Any] = self._redis.zrangebyscore("hemline:due:tune", "-inf", now, start=0, num=100)
         unsent = {tune for tune in (name.decode() for name in due) if self.settle(tune)}
         return sorted(again | {tune for tune in unsent if not is_sent(self._redis, TRAINING, tune)})
 

@@ -21,6 +21,7 @@ from celery import Celery
 from redis import Redis, RedisError
 
 from workers.groups import Groups
+from workers.jobs import clock
 from workers.metrics import Metrics
 from workers.records import Slice
 from workers.queue import queue_key, queue_length, queue_of, send_slices, slice_in
@@ -35,12 +36,12 @@ _log = logging.getLogger(__name__)
 
 def alive(redis: Redis, queue: str) -> int:
     """How many workers of a queue have a fresh heartbeat."""
-    return int(redis.zcount(_heartbeats(queue), _clock(redis) - ALIVE_FOR, "+inf"))
+    return int(redis.zcount(_heartbeats(queue), clock(redis) - ALIVE_FOR, "+inf"))
 
 
 def names_alive(redis: Redis, queue: str) -> list[str]:
     """The workers of a queue that have a fresh heartbeat, each as "host:pid"."""
-    names: list[Any] = redis.zrangebyscore(_heartbeats(queue), _clock(redis) - ALIVE_FOR, "+inf")
+    names: list[Any] = redis.zrangebyscore(_heartbeats(queue), clock(redis) - ALIVE_FOR, "+inf")
     return [name.decode() for name in names]
 
 
@@ -95,10 +96,10 @@ class Heartbeat:
         elif min(now - self._waiting_since, self._activity.idle_for()) > _STALLED_AFTER:
             _log.critical("messages wait in %s and none arrives here: ending, to be started anew", self._queue)
             os._exit(70)
-        clock = _clock(self._redis)
+        moment = clock(self._redis)
         with self._redis.pipeline() as pipe:
-            pipe.zadd(_heartbeats(self._queue), {self._name: clock})
-            pipe.zremrangebyscore(_heartbeats(self._queue), "-inf", clock - 60)
+            pipe.zadd(_heartbeats(self._queue), {self._name: moment})
+            pipe.zremrangebyscore(_heartbeats(self._queue), "-inf", moment - 60)
             pipe.execute()
 
     def end(self) -> None:
@@ -236,12 +237,6 @@ class Upkeep(threading.Thread):
 
     def stop(self) -> None:
         self._stopped.set()
-
-
-def _clock(redis: Redis) -> float:
-    """Seconds by Redis' clock, which is everybody's."""
-    seconds, microseconds = redis.time()
-    return float(seconds) + float(microseconds) / 1e6
 
 
 def _heartbeats(queue: str) -> str:

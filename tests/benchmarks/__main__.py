@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.benchmarks import capacity, compared, floor, report, scaling, swap
+from tests.benchmarks import capacity, compared, floor, report, scaling, soak, swap
 from tests.benchmarks.environment import environment
 from tests.benchmarks.load import LoadFailed, closed
 from tests.benchmarks.pictures import pictures, write_bodies
@@ -46,6 +46,11 @@ def main() -> int:
     swapping.add_argument("--seconds", type=int, default=10, help="length of each of the three runs of a round")
     swapping.add_argument("--out", type=Path, default=Path("build/bench/swap.json"))
     swapping.set_defaults(run=_swap)
+    long = commands.add_parser("soak", help="a long time under load: memory, latency, errors")
+    long.add_argument("--minutes", type=float, default=30)
+    long.add_argument("--rate", type=float, help="requests a second; 70 % of the measured capacity unless given")
+    long.add_argument("--out", type=Path, default=Path("build/bench/soak.json"))
+    long.set_defaults(run=_soak)
     scale = commands.add_parser("scaling", help="throughput by the number of web processes and workers")
     scale.add_argument("--most", type=int, default=4, help="largest number of each")
     scale.add_argument("--seconds", type=int, default=4)
@@ -103,6 +108,15 @@ def _swap(options: argparse.Namespace) -> int:
     _write(options.out, {"environment": environment(), **found})
     print(swap.table(found))
     return 0
+
+
+def _soak(options: argparse.Namespace) -> int:
+    with _bodies() as (folder, _, single, bulk):
+        server = hemline(single, bulk, HEMLINE_RESULT_TTL=str(soak.KEPT))
+        found = soak.measure(server, options.minutes, options.rate, folder)
+    _write(options.out, {"environment": environment(), **found})
+    print(soak.table(found))
+    return 0 if soak.holds(found) else 1
 
 
 def _scaling(options: argparse.Namespace) -> int:

@@ -68,7 +68,7 @@ def _steady(instance: Running, version: str, rate: float, seconds: int, folder: 
 def _run(instance: Running, rate: float, seconds: int, versions: list[str], folder: Path) -> Run:
     """Requests as [seconds, ms], swaps in seconds. Raises LoadFailed where a request was not answered."""
     timeline, swaps, ended = folder / "timeline", list[float](), threading.Event()
-    swapper = threading.Thread(target=_swap, args=(Client(instance.url), itertools.cycle(versions), swaps, ended))
+    swapper = threading.Thread(target=swap, args=(Client(instance.url), itertools.cycle(versions), swaps, ended))
     if versions:
         swapper.start()
     try:
@@ -84,7 +84,8 @@ def _run(instance: Running, rate: float, seconds: int, versions: list[str], fold
             "p50_ms": load.p50_ms, "p99_ms": load.p99_ms, "early": load.early}  # fmt: skip
 
 
-def _swap(http: Client, versions: itertools.cycle[str], swaps: list[float], ended: threading.Event) -> None:
+def swap(http: Client, versions: itertools.cycle[str], swaps: list[float], ended: threading.Event) -> None:
+    """Change the production model every second until it is ended; `swaps` gets the moments (time.monotonic)."""
     while not ended.wait(_EVERY):
         swaps.append(time.monotonic())
         _promote(http, next(versions))

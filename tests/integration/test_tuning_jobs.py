@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -133,6 +134,17 @@ def test_the_sweep_ends_a_tuning_job_whose_last_worker_died_before_it_did(redis:
 
     assert tunings.lapsed() == []
     assert state(tunings, tune) is JobState.SUCCEEDED
+
+
+def test_a_worker_whose_clock_is_behind_finds_searches_that_are_due(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tunings = store(redis)
+    tune = tunings.submit(SPEC).id
+    redis.zadd("hemline:due:tune", {tune: 1})
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+
+    assert tunings.lapsed() == [tune]
 
 
 def test_a_lost_message_is_sent_again_unless_it_may_be_among_those_that_wait(redis: Redis, celery: Celery) -> None:

@@ -257,3 +257,12 @@ def test_an_index_is_freed_of_everything_that_is_gone_in_one_round(
     sweep.run()
 
     assert redis.zrange("hemline:index:pred", 0, -1) == [there.encode()]
+
+
+def test_a_worker_whose_clock_is_behind_finds_jobs_that_are_due(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = JobStore.training(redis, Settings())
+    job = jobs.submit({}).id
+    redis.zadd("hemline:due:job", {job: 1})
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+
+    assert jobs.lapsed() == [job]

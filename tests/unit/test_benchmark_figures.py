@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import capacity, report
+from tests.benchmarks import capacity, report, soak
 from tests.benchmarks.pictures import COUNT, pictures
 
 
@@ -73,3 +73,35 @@ def test_one_redis_bounds_many_cores_and_several_do_not() -> None:
 
 def test_clients_send_different_pictures() -> None:
     assert len(set(pictures(""))) == COUNT
+
+
+def soaked(memory: float, p99: float, minutes: float = 10, **more: object) -> dict:
+    """A soak in which memory (MB) and p99 (ms) grow by this much a minute."""
+    seconds = range(0, round(minutes * 60), 5)
+    samples = [{"second": s, "redis": 50e6, "load": 1.5, "pss": {"web": (100 + memory * s / 60) * 1e6}}
+               for s in seconds]  # fmt: skip
+    samples[40]["pss"]["web"] = 900e6  # one odd sample says nothing
+    windows = [{"second": s, "p50_ms": 2, "p99_ms": 10 + p99 * s / 60, "answered": 100} for s in seconds]
+    return {"minutes": minutes, "rate": 20, "capacity": 30, "answered": 12000, "errors": [], "samples": samples,
+            "windows": windows, **more}  # fmt: skip
+
+
+def test_a_soak_says_what_grows() -> None:
+    def growing(found: dict) -> list[str]:
+        return [row["what"] for row in soak.judge(found) if row["holds"] is False]
+
+    assert growing(soaked(memory=0.1, p99=0.1)) == []
+    assert growing(soaked(memory=1, p99=0)) == ["memory of web"]
+    assert growing(soaked(memory=-1, p99=1)) == ["p99 of a window"]
+    assert soak.holds(soaked(0, 0)) and not soak.holds(soaked(0, 0, errors=["503"])) and not soak.holds(soaked(1, 0))
+    said = "12,000 predictions in 10 minutes at 20/s, 70% of the measured 30/s; none failed."
+    assert said in soak.table(soaked(0, 0))
+
+
+def test_a_soak_that_is_short_judges_only_errors() -> None:
+    assert soak.holds(soaked(memory=100, p99=100, minutes=4))
+
+
+def test_a_slope_is_the_median_of_all_slopes() -> None:
+    assert soak.slope([0, 1, 2, 3, 4], [1, 3, 5, 7, 100]) == 2
+    assert soak.slope([7], [1]) == 0

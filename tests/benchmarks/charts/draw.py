@@ -1,6 +1,6 @@
 """Pictures of results, in an environment of its own, as nothing else needs Matplotlib.
 
-    draw.py latency|swap|scaling RESULTS.json PICTURE.png
+    draw.py latency|swap|scaling|soak RESULTS.json PICTURE.png
 """
 
 import json
@@ -72,6 +72,28 @@ def scaling(results: dict) -> None:
     _describe(axes, f"{results['cores']} cores, shared with the clients", "web processes", "predictions a second")
 
 
+def soak(results: dict) -> None:
+    """Above: latency by window. Below: memory of each part, and what Redis counts as used."""
+    figure, (above, below) = plt.subplots(2, 1, figsize=(11, 6), sharex=True, layout="constrained")
+    minutes = [each["second"] / 60 for each in results["windows"]]
+    for field, colour in (("p99_ms", COLOURS[0]), ("p50_ms", COLOURS[1])):
+        above.plot(minutes, [each[field] for each in results["windows"]], color=colour, label=field[:3])
+    above.set_yscale("log")
+    above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    above.legend(frameon=False, ncols=2)
+    failed = "; ".join(results["errors"]) or "none failed"
+    _describe(above, f"{results['answered']:,} waited predictions at {results['rate']:.0f}/s, production changed every "
+              f"second: {failed}", "", "ms from the intended start")  # fmt: skip
+    minutes = [each["second"] / 60 for each in results["samples"]]
+    for part, colour in zip(results["samples"][0]["pss"], COLOURS, strict=False):
+        below.plot(minutes, [each["pss"].get(part, 0) / 1e6 for each in results["samples"]], color=colour, label=part)
+    counted = [each["redis"] / 1e6 for each in results["samples"]]
+    below.plot(minutes, counted, ":", color=COLOURS[0], label="redis, as it counts")
+    below.set_ylim(bottom=0)
+    figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    _describe(below, "Memory (PSS); records live for a minute", "minutes", "MB")
+
+
 def _medians(rounds: list[dict], kind: str, by: str, field: str) -> tuple[list[float], list[float]]:
     values = defaultdict(list)
     for each in (each for one in rounds for each in one.get(kind, [])):
@@ -89,6 +111,6 @@ def _describe(axes: Axes, title: str, x: str, y: str) -> None:
 
 if __name__ == "__main__":
     kind, source, picture = sys.argv[1:]
-    {"latency": latency, "swap": swap, "scaling": scaling}[kind](json.loads(Path(source).read_text()))
+    {"latency": latency, "swap": swap, "scaling": scaling, "soak": soak}[kind](json.loads(Path(source).read_text()))
     plt.savefig(picture, dpi=130)
     print(f"Drawn: {picture}")
