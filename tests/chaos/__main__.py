@@ -43,8 +43,8 @@ def main() -> int:
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s", stream=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="hemline-chaos-") as temporary:
         folder = options.keep or Path(temporary)
-        disk = limited_disk(folder / "artifacts")
-        with Site(folder, folder / "artifacts", disk) as site:
+        artifacts = folder / "artifacts"
+        with limited_disk(artifacts) as disk, Site(folder, artifacts, disk) as site:
             print(f"Seed {options.seed}. {site.how()}\n", flush=True)
             findings = _run(site, options.seed, options.minutes * 60, options.longest)
     return 1 if any(finding.faults for finding in findings) else 0

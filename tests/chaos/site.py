@@ -34,14 +34,22 @@ _TRAINING: Final = [
 ]  # fmt: skip
 
 
-def limited_disk(folder: Path) -> bool:
-    """Mount a small file system there that goes with this process; False where that is not allowed.
+@contextmanager
+def limited_disk(folder: Path) -> Iterator[bool]:
+    """Mount a small file system there while the block lasts; False where that is not allowed.
 
     To be called before any other thread runs: what is mounted is seen by this thread and by what it starts.
     """
     folder.mkdir(parents=True)
-    if ctypes.CDLL(None).unshare(_CLONE_NEWNS):
-        return False
+    mounted = not ctypes.CDLL(None).unshare(_CLONE_NEWNS) and _mount(folder)
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _mount(folder: Path) -> bool:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(folder)]
     commands = (["mount", "--make-rprivate", "/"], mount)
     with suppress(FileNotFoundError):
