@@ -38,6 +38,7 @@ class Tracing:
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+        self.end = provider.shutdown  # sends the last spans
         self._trace = trace
         self._tracer = provider.get_tracer("hemline")
         self._propagator = TraceContextTextMapPropagator()
@@ -58,9 +59,9 @@ class Tracing:
         resource = Resource.create({"service.namespace": "hemline", "service.name": f"hemline-{part}"})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        # Sends the last spans, also in a process of multiprocessing, where `atexit` is not heard.
-        Finalize(None, provider.shutdown, exitpriority=0)
-        return cls(provider)
+        tracing = cls(provider)
+        Finalize(None, tracing.end, exitpriority=0)  # also in a process of multiprocessing, which hears no `atexit`
+        return tracing
 
     def request(self, environ: Mapping[str, Any], about: MutableMapping[str, Any]) -> Span:
         """The span of a request, in the trace of who asked; what is accepted meanwhile will carry it."""
