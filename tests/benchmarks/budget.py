@@ -43,6 +43,7 @@ _TURNS = 7
 _ENVIRON = {
     "REQUEST_METHOD": "GET", "PATH_INFO": f"/v1/predictions/pred_{'0' * 26}", "QUERY_STRING": "", "SCRIPT_NAME": "",
     "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "127.0.0.1:8000",
+    "REMOTE_ADDR": "127.0.0.1",
     "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(),
 }  # fmt: skip
 _SHIPPED = Path(__file__).parents[2] / "ml" / "shipped" / "small"
