@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from redis import Redis, RedisError
+from redis import ConnectionError, Redis, RedisError
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
@@ -83,8 +83,22 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
         "retry": AsyncRetry(ConstantBackoff(0.05), 1),
     }
     if redis_url.startswith(sentinel.SCHEME):
-        return sentinel.SentinelUrl.parse(redis_url).connect_async(defaults | options)
-    return AsyncRedis.from_url(redis_url, **(defaults | options))
+        redis = sentinel.SentinelUrl.parse(redis_url).connect_async(defaults | options)
+    else:
+        redis = AsyncRedis.from_url(redis_url, **(defaults | options))
+    pool: Any = redis.connection_pool
+    pool.connection_class = type("Connection", (_Losable, pool.connection_class), {})
+    return redis
+
+
+class _Losable:
+    """A connection that may be lost under uvloop, which says so in its own way: redis-py knows asyncio's alone."""
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+        except RuntimeError as closed:
+            raise ConnectionError(str(closed)) from closed
 
 
 def wait_for_redis(redis: Redis, worthwhile: Callable[[], bool] = lambda: True) -> None:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import orjson
 import pytest
-from redis import Redis
+import uvloop
+from redis import ConnectionError, Redis
 
 from processes import RedisServer, eventually
 from test_groups import failure, finish, item, queued, states
@@ -322,3 +323,22 @@ def test_an_answer_that_is_given_again_comes_at_once(
         assert prediction and prediction.result and prediction.result.probabilities[3] == 1
         assert reusing.prediction(prediction.id[:-2].replace("_", ":"), 0) == prediction
     queue.end()
+
+
+def test_a_connection_that_uvloop_has_closed_is_one_that_was_lost(redis_server: RedisServer) -> None:
+    """uvloop raises RuntimeError, which redis-py would not take for a lost connection and try again."""
+
+    async def ask_after_loss() -> None:
+        async with connect_async(redis_server.url) as redis:
+            connection = redis.connection_pool.make_connection()
+            await connection.connect()
+            connection._writer.transport.abort()
+            await asyncio.sleep(0.05)
+            with pytest.raises(ConnectionError, match="closed"):
+                await connection.send_command("PING", check_health=False)
+
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(ask_after_loss())
+    finally:
+        loop.close()
