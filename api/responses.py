@@ -190,11 +190,6 @@ def _settled(name: str, read: Callable[[], Record | None]) -> tuple[Record | Non
         release(wait)
 
 
-def backlog(_: object) -> int:
-    """Seconds after which predictions that wait now should be done."""
-    return parts().backlog.retry_after()
-
-
 def wait_until_final(group: str, read: Callable[[], Record | None], deadline: float) -> Record | None:
     """Read a record until it is final, it is gone, or the deadline (`time.monotonic`) is over."""
     with parts().announcements.watch(group) as changed:

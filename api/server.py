@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -105,7 +106,8 @@ class Parent:
     def _end(self, *_: Any) -> None:
         self._ending = True
         for pid in self._children:
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has just ended, and is not counted as such yet
+                os.kill(pid, signal.SIGTERM)
 
 
 def _serve(settings: Settings, listener: socket.socket) -> int:

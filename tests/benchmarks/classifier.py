@@ -1,7 +1,7 @@
 """What every compared server does: base64, PNG, the network of Hemline's production version, ten probabilities.
 
-Here Hemline's own runtime is not used, but what its users would write. The decoder is OpenCV, as in Hemline; Pillow
-takes four times as long. Only NumPy, OpenCV and LiteRT, for it runs in the environment of each server.
+Here Hemline's own runtime is not used, but what its users would write. The decoder is OpenCV; opening the file with
+Pillow takes four times as long. Only NumPy, OpenCV and LiteRT, for it runs in the environment of each server.
 """
 
 import base64
