@@ -9,7 +9,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
 LOCKS := $(PARTS) tracking telemetry
-PACKAGES := chromium chromium-driver nodejs npm redis-server wrk
+# command=package of Debian. Only what is missing is asked for: Node from elsewhere brings its npm and refuses Debian's.
+PACKAGES := chromium=chromium chromedriver=chromium-driver node=nodejs npm=npm redis-server=redis-server wrk=wrk
+missing = $(foreach each,$(PACKAGES),$(if $(shell command -v $(firstword $(subst =, ,$(each)))),,$(lastword $(subst =, ,$(each)))))
 # Installs Debian packages where that is allowed, and says so where it is not.
 apt = if [ -n "$(SUDO)" ] && type apt-get >/dev/null 2>&1; then \
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
@@ -280,7 +282,7 @@ setup: $(VENV)/dev.done ## Install everything into .venv
 
 .PHONY: system-packages
 system-packages: ## Install Chromium, Node, Redis and wrk with apt, where that is allowed
-	@type chromium chromedriver node npm redis-server wrk >/dev/null 2>&1 || { $(call apt,$(PACKAGES)); } || true
+	@$(if $(strip $(missing)),$(call apt,$(strip $(missing))) || true,:)
 
 .PHONY: node-packages
 node-packages: system-packages ## Install what the TypeScript SDK needs, where there is npm
