@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml import datasets, networks, photos, releases
+from ml import datasets, networks, photos, releases, tensorflow_environment
 from ml.artifacts import ArtifactNotFound, open_artifacts
 from ml.datasets import Dataset, DatasetError, Split
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_image
@@ -66,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--data", type=Path, help="a .csv, IDX or .zip file with labels (the official test set)")
     judge.add_argument("--json", type=Path, metavar="FILE", help="write the same report there too")
     judge.set_defaults(run=evaluate)
+
+    versus = commands.add_parser("compare", help="accuracy of several models on the same images, and McNemar's test")
+    versus.add_argument("models", nargs="+", metavar="MODEL", help="versions, aliases, shipped models or folders")
+    versus.add_argument("--on", choices=("validation", "test"), default="validation", help="(%(default)s)")
+    versus.set_defaults(run=compare)
 
     rank = commands.add_parser("novelty", help="compare novelty scores on a model, to choose the one to serve")
     _add_model(rank)
@@ -134,7 +139,8 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     """Train as the options say, then publish a version or write a folder."""
     specs, out = _specs(options), options.out
     data = _training_data(options.data, settings)
-    # Only this command needs TensorFlow, which takes seconds to load.
+    # Only commands that train need TensorFlow, which takes seconds to load.
+    tensorflow_environment.prepare()
     from ml.export import KERAS, ExportFailed, Stage, package
     from ml.keras_files import to_keras
     from ml.training import TrainingDiverged, WrongBase, WrongCheckpoint
@@ -170,6 +176,7 @@ def train_photos(options: argparse.Namespace, settings: Settings) -> None:
     split = photos.split(photos.load_photos(folders))
     fashion = datasets.split_official(*_fashion_mnist(settings))
     assert fashion.indexes is not None
+    tensorflow_environment.prepare()
     from ml import photo_training
     from ml.export import ExportFailed
     from ml.training import TrainingDiverged, WrongBase
@@ -320,6 +327,15 @@ def evaluate(options: argparse.Namespace, settings: Settings) -> None:
         report_commands.evaluate(card, read, data, _photos_dir(settings), options.json)
 
 
+def compare(options: argparse.Namespace, settings: Settings) -> None:
+    """Print accuracy of several models, their mean and spread, and whether their differences are more than luck."""
+    from ml import report_commands
+
+    found = [(name, *_find(name, settings)) for name in options.models]
+    data = getattr(_training_data(None, settings), options.on)
+    report_commands.compare(found, data)
+
+
 def compare_novelty(options: argparse.Namespace, settings: Settings) -> None:
     """Print how well and at what cost each novelty score tells pictures of no class."""
     from ml import report_commands
@@ -350,6 +366,7 @@ def refresh(options: argparse.Namespace, settings: Settings) -> None:
         raise CommandFailed(f"There is no shipped model {options.shipped!r}; these are: {', '.join(releases.names())}.")
     card = json.loads(folder.joinpath("card.json").read_bytes())
     data = _training_data(None, settings)
+    tensorflow_environment.prepare()
     from ml.export import ExportFailed, refresh as again
     from ml.report_commands import bar
 

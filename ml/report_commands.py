@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ml import novelty_comparison, photos, report, report_text
+from ml import comparison, novelty_comparison, photos, report, report_text
 from ml.datasets import Dataset, Split
 from ml.photo_rendering import as_served
 from ml.report import Read, Served
@@ -31,6 +31,13 @@ def evaluate(card: Card, read: Read, data: Dataset, photos_dir: Path | None, jso
         print("\nNo photos were looked at: HEMLINE_PHOTOS_DIR does not name their folder.")
     if json_file is not None:
         json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def compare(models: Sequence[tuple[str, Card, Read]], data: Dataset) -> None:
+    """Print which of several models is better on the same images: a name, a card and its files for each."""
+    answers = [Served.open(card, read).answer(data.images) for _, card, read in models]
+    right = [answer.logits.argmax(axis=1) == data.labels for answer in answers]
+    print(comparison.render([name for name, _, _ in models], right))
 
 
 def compare_novelty(card: Card, read: Read, data: Split, photos_dir: Path | None) -> None:

@@ -6,7 +6,6 @@ TensorFlow is imported when the first job comes, so an idle training worker is s
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from redis import RedisError
 
+from ml import tensorflow_environment
 from ml.artifacts import ArtifactNotFound, Artifacts
 from ml.datasets import DatasetError, Split, load_fashion_mnist, split_in_three, split_official
 from ml.registry import PRODUCTION, Registry, UnknownModel
@@ -110,7 +110,7 @@ class Training:
         _log.warning("%s failed: %s", lease.job, detail)
 
     def _train(self, lease: Lease) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow talks a lot while it exports
+        tensorflow_environment.prepare()
         from ml import export, training
 
         job = self._jobs.get(lease.job)

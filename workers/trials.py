@@ -20,6 +20,7 @@ import numpy as np
 from celery import Celery
 from redis import Redis, RedisError
 
+from ml import tensorflow_environment
 from ml.datasets import DatasetError, Split
 from ml.search_space import Dimension, read_space, with_values
 from workers.datasets import UnknownDataset
@@ -161,7 +162,7 @@ class Tuning:
         return self._study
 
     def _train(self, job: Job, record: Job, lease: Lease, trial: optuna.Trial) -> _End:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        tensorflow_environment.prepare()
         from ml import training
 
         spec = with_values(job.spec["training"], trial.params)

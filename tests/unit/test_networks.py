@@ -16,7 +16,7 @@ def test_names_and_limits_are_known_without_loading_keras() -> None:
         "print(networks.names(), networks.limits('resnet_small')['width'], 'keras' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "('resnet_small', 'tutorial_cnn') (8, 96) False\n"
+    assert found.stdout == "('resnet', 'resnet_small', 'tutorial_cnn') (8, 96) False\n"
 
 
 @pytest.mark.parametrize("name", networks.names())

@@ -199,7 +199,7 @@ def test_a_spec_survives_json_and_fills_in_defaults() -> None:
         ({"learning_rate": float("nan")}, "learning_rate", "must be a number from 1e-06 to 10"),
         ({"learning_rate": "fast"}, "learning_rate", "is 'fast'"),
         ({"flip": 1}, "flip", "true or false"),
-        ({"network": "vgg"}, "network", "must be one of: resnet_small, tutorial_cnn"),
+        ({"network": "vgg"}, "network", "must be one of: resnet, resnet_small, tutorial_cnn"),
         ({"network": ["vgg"]}, "network", "must be one of"),
         ({"optimizer": "lion"}, "optimizer", "must be one of: muon, sgd, adamw"),
         ({"lr": 1}, "lr", "the fields are: network, epochs"),

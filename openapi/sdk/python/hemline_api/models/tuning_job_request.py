@@ -39,9 +39,11 @@ class TuningJobRequest:
 
     Attributes:
         search_space (SearchSpace):
-        network (str | Unset): The architecture: one of resnet_small, tutorial_cnn. Example: resnet_small.
-        hyperparameters (TuningJobRequestHyperparameters | Unset): The network's own parameters. resnet_small: stem 8 to
-            64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example: {}.
+        network (str | Unset): The architecture: one of resnet, resnet_small, tutorial_cnn. Example: resnet_small.
+        hyperparameters (TuningJobRequestHyperparameters | Unset): The network's own parameters. resnet: width_28 8 to
+            64, width_14 8 to 96, width_7 8 to 192, blocks_28 1 to 5, blocks_14 1 to 5, blocks_7 1 to 5. resnet_small: stem
+            8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512. Example:
+            {}.
         dataset (str | Unset): `fashion-mnist`, or the id of a data set of your own. Default: 'fashion-mnist'. Example:
             fashion-mnist.
         epochs (int | Unset): The budget of a trial: passes over its training data. 1 to 500; 3 unless given. Default:

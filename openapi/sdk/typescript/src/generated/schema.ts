@@ -1340,12 +1340,12 @@ export interface components {
         TrainingJobRequest: {
             /**
              * Format: network-name
-             * @description The architecture: one of resnet_small, tutorial_cnn.
+             * @description The architecture: one of resnet, resnet_small, tutorial_cnn.
              * @example resnet_small
              */
             network?: string;
             /**
-             * @description The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
+             * @description The network's own parameters. resnet: width_28 8 to 64, width_14 8 to 96, width_7 8 to 192, blocks_28 1 to 5, blocks_14 1 to 5, blocks_7 1 to 5. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
              * @example {}
              */
             hyperparameters?: {
@@ -1675,12 +1675,12 @@ export interface components {
         TuningJobRequest: {
             /**
              * Format: network-name
-             * @description The architecture: one of resnet_small, tutorial_cnn.
+             * @description The architecture: one of resnet, resnet_small, tutorial_cnn.
              * @example resnet_small
              */
             network?: string;
             /**
-             * @description The network's own parameters. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
+             * @description The network's own parameters. resnet: width_28 8 to 64, width_14 8 to 96, width_7 8 to 192, blocks_28 1 to 5, blocks_14 1 to 5, blocks_7 1 to 5. resnet_small: stem 8 to 64, width 8 to 96, top 0 to 192, blocks_14 1 to 4, blocks_7 1 to 4. tutorial_cnn: dense 16 to 512.
              * @example {}
              */
             hyperparameters?: {
