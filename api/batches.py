@@ -80,7 +80,8 @@ def create_batch() -> Response:
         return problem(415, "The body must be JSON (Content-Type: application/json), or a form with a file "
                             "(multipart/form-data).")  # fmt: skip
     body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
-    items = [_read(image, body["top_k"]) for image in body["images"]]
+    carry = carried()
+    items = [_read(image, body["top_k"], carry) for image in body["images"]]
     metadata = body.get("metadata")
     owner = caller().owner
     accepted = parts().groups.submit(ids.new_group("batch"), body["model"], items, metadata, owner)
@@ -205,7 +206,7 @@ def _retry_after(batch: Batch) -> int:
     return parts().backlog.retry_after(bulk=batch.parts > 0)
 
 
-def _read(image: str, top_k: int) -> Item:
+def _read(image: str, top_k: int, carry: dict[str, str]) -> Item:
     started = time.perf_counter()
     try:
         data = decode(image)
@@ -213,7 +214,7 @@ def _read(image: str, top_k: int) -> Item:
     except InvalidImage as invalid:
         return Item({"top_k": top_k}, error=error(invalid.code, str(invalid)))
     decode_ms = round((time.perf_counter() - started) * 1e3, 3)
-    return item_of(contract, {"top_k": top_k, "decode_ms": decode_ms, **carried()})
+    return item_of(contract, {"top_k": top_k, "decode_ms": decode_ms, **carry})
 
 
 def _store(form: dict[str, Any]) -> Batch:

@@ -7,17 +7,17 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.benchmarks import capacity, compared, floor, report, scaling, soak, swap
 from tests.benchmarks.environment import environment
-from tests.benchmarks.load import LoadFailed, closed
+from tests.benchmarks.load import Load, LoadFailed, closed, drained
 from tests.benchmarks.pictures import pictures, write_bodies
 from tests.benchmarks.rounds import Protocol, measure
-from tests.benchmarks.servers import Server, hemline, running
+from tests.benchmarks.servers import BULK, Running, Server, hemline, running
 
 _QUICK = Protocol(rounds=1, seconds=2, rest=4, rates=(100, 400, 1600))
 _SHORTEST = Protocol(rounds=1, seconds=2, rest=1, connections=(1, 64), rates=(50,))
@@ -61,6 +61,7 @@ def main() -> int:
     size.set_defaults(run=_capacity)
     hot = commands.add_parser("hot", help="the product alone: waited predictions and CPU a request, for work on it")
     hot.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64, 256])
+    hot.add_argument("--bulk", action="store_true", help="images of batches instead")
     hot.add_argument("--seconds", type=int, default=5)
     hot.set_defaults(run=_hot)
     options = parser.parse_args()
@@ -138,19 +139,34 @@ def _capacity(options: argparse.Namespace) -> int:
 
 def _hot(options: argparse.Namespace) -> int:
     with _bodies() as (_, _, single, bulk), running(hemline(single, bulk)) as instance:
-        waited = instance.server.ways.waited
+        waited, many = instance.server.ways.waited, instance.server.ways.bulk
         closed(instance.url, waited, 16, 2)  # warm
+        if options.bulk:
+            assert many is not None
+            load, spent = _spent(instance, lambda: drained(instance.url, many, 4, options.seconds))
+            print(f"bulk  {load.per_second * BULK:8.1f} images/s  CPU µs an image {_by_part(spent, 1e6 / BULK)}, "
+                  f"client {load.client_cpu / load.per_second / BULK * 1e6:.1f}")  # fmt: skip
+            return 0
         for connections in options.connections:
-            before = instance.cpu()
-            load = closed(instance.url, waited, connections, options.seconds)
-            spent = {part: (now - before[part]) * 1e3 / load.answered for part, now in instance.cpu().items()}
+            load, spent = _spent(instance, lambda: closed(instance.url, waited, connections, options.seconds))
             sizes = load.batch_sizes
             mean = sum(size * count for size, count in sizes.items()) / max(1, sum(sizes.values()))
             print(f"{connections:4d} connections  {load.per_second:7.1f}/s  p50 {load.p50_ms:7.2f}  "
                   f"p99 {load.p99_ms:7.2f} ms  early {load.early}  batch {mean:.1f}  CPU ms a request "
-                  f"{sum(spent.values()):.3f}: "
-                  + ", ".join(f"{part} {ms:.3f}" for part, ms in spent.items() if ms >= 5e-4), flush=True)  # fmt: skip
+                  + _by_part(spent, 1e3), flush=True)  # fmt: skip
     return 0
+
+
+def _spent(instance: Running, work: Callable[[], Load]) -> tuple[Load, dict[str, float]]:
+    """What some load came to, and the seconds of CPU that each part took for one request of it."""
+    before = instance.cpu()
+    load = work()
+    return load, {part: (now - before[part]) / load.answered for part, now in instance.cpu().items()}
+
+
+def _by_part(seconds: dict[str, float], unit: float) -> str:
+    parts = (f"{part} {value * unit:.3g}" for part, value in seconds.items() if value * unit >= 5e-4)
+    return f"{sum(seconds.values()) * unit:.3g}: " + ", ".join(parts)
 
 
 @contextmanager

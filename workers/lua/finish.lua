@@ -9,7 +9,7 @@ if not states then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 0
 end
-local batch = KEYS[5]
+local batch, heard = KEYS[5], channel and channel ~= ''
 local start, stop, reuse = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local letters = {}
 for i = start + 1, stop do
@@ -40,7 +40,9 @@ for a = 6, #ARGV, 3 do
     record[#record + 1] = 'r' .. i
     record[#record + 1] = result
     dropped[#dropped + 1] = 'p' .. i
-    answers[#answers + 1] = struct.pack('<HcI', i, final, #result) .. result
+    if heard then
+      answers[#answers + 1] = struct.pack('<HcI', i, final, #result) .. result
+    end
     stored = stored + 1
     local digest = reuse > 0 and final == 's' and redis.call('HGET', KEYS[1], 'h' .. i)
     if digest then
@@ -76,7 +78,7 @@ if stored > 0 then
   if left == 0 or string.sub(ARGV[1], 1, 5) == 'pred:' then
     redis.call('PUBLISH', 'hemline:done', ARGV[1])
   end
-  if channel and channel ~= '' then
+  if heard then
     redis.call('PUBLISH', channel, table.concat(answers))
   end
 end
