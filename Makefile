@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock'
 PARTS := web worker training serve
-LOCKS := $(PARTS) tracking telemetry
+LOCKS := $(PARTS) tracking telemetry accelerated
 # command=package of Debian. Only what is missing is asked for: Node from elsewhere brings its npm and refuses Debian's.
 PACKAGES := chromium=chromium chromedriver=chromium-driver node=nodejs npm=npm redis-server=redis-server wrk=wrk
 missing = $(foreach each,$(PACKAGES),$(if $(shell command -v $(firstword $(subst =, ,$(each)))),,$(lastword $(subst =, ,$(each)))))
@@ -198,6 +198,11 @@ shipped: $(VENV)/dev.done ## Train the models that ship with the repository anew
 	$(call train,small,ml/recipes/small.json,--teacher ml/shipped/accurate --teacher runs/distilled-0 \
 	  --teacher runs/distilled-1 --out ml/shipped/small)
 	$(BIN)/python -m ml train-photos --cache runs/photos
+
+# Needs JAX for the device in $(PYTHON), and Keras: requirements/accelerated.in.
+.PHONY: accelerated
+accelerated: ## Train teachers and their students on a GPU, into runs/; PYTHON has JAX for it, ONLY names some of them
+	KERAS_BACKEND=jax $(PYTHON) -m ml.accelerated ml/recipes/accelerated.json --out runs $(ONLY:%=--only %)
 
 # A training run that goes on from its checkpoint: name, recipe, options.
 train = $(BIN)/python -m ml train --spec $(2) --checkpoint runs/$(1).npz $(3)

@@ -25,8 +25,9 @@ from ml.images import CLASS_NAMES
 from ml.keras_files import load_keras, to_keras
 from ml.litert import logits as litert_logits
 from ml.report import Track, fit, report
+from ml.runs import Epoch
 from ml.spec import TrainingSpec
-from ml.training import Epoch, Trained, predict_logits
+from ml.training import Trained, predict_logits
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -44,7 +45,7 @@ REPRESENTATIVE_IMAGES: Final = 1000
 # What decides a run's outcome, for the card's code digest.
 _SOURCES: Final = (
     "augmentation.py", "calibration.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "novelty.py",
-    "optimization.py", "spec.py", "training.py",
+    "optimization.py", "runs.py", "spec.py", "training.py",
 )
 
 

@@ -8,25 +8,16 @@ halves the time of a step (ml/RESULTS.md). The network itself is never trained: 
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ml.spec import TrainingSpec
+from ml.spec import DISTILL_TEMPERATURE, PLAIN_RATE, QUINTIC, QUINTIC_STEPS, TrainingSpec
 
 Floats = NDArray[np.float32]
-
-# The quintic of Jordan et al., "Muon" (2024): its iteration brings every singular value close to 1.
-_QUINTIC: Final = (3.4445, -4.7750, 2.0315)
-_QUINTIC_STEPS: Final = 5
-# What is no matrix learns by gradient descent at this multiple of the rate.
-_PLAIN_RATE: Final = 2.0
-
-# Soft targets at temperature 2 keep what a teacher knows of similar classes (Hinton et al., 2015).
-_DISTILL_TEMPERATURE: Final = 2.0
 
 
 class Muon(keras.optimizers.SGD):  # type: ignore[misc]
@@ -38,7 +29,7 @@ class Muon(keras.optimizers.SGD):  # type: ignore[misc]
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable by its gradient."""
         if len(variable.shape) != 4 or variable.shape[2] == 1:
-            super().update_step(gradient, variable, learning_rate * _PLAIN_RATE)
+            super().update_step(gradient, variable, learning_rate * PLAIN_RATE)
             return
         momentum = self.momentums[self._get_variable_index(variable)]
         self.assign(momentum, momentum * self.momentum + gradient)
@@ -53,8 +44,8 @@ def _orthogonal(matrix: Any) -> Any:
     tall = matrix.shape[0] > matrix.shape[1]
     x = tf.transpose(matrix) if tall else matrix
     x = x / (tf.norm(x) + 1e-7)
-    a, b, c = _QUINTIC
-    for _ in range(_QUINTIC_STEPS):
+    a, b, c = QUINTIC
+    for _ in range(QUINTIC_STEPS):
         square = x @ tf.transpose(x)
         x = a * x + (b * square + c * square @ square) @ x
     return tf.transpose(x) if tall else x
@@ -121,10 +112,10 @@ class Step:
         hard = tf.one_hot(labels, 10) * (1 - smoothing) + smoothing / 10
         loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(hard, logits))
         if share:
-            soft = tf.nn.softmax(teacher / _DISTILL_TEMPERATURE)
-            distance = tf.nn.softmax_cross_entropy_with_logits(soft, logits / _DISTILL_TEMPERATURE)
+            soft = tf.nn.softmax(teacher / DISTILL_TEMPERATURE)
+            distance = tf.nn.softmax_cross_entropy_with_logits(soft, logits / DISTILL_TEMPERATURE)
             # Gradients of soft targets shrink with the square of the temperature.
-            loss = (1 - share) * loss + share * _DISTILL_TEMPERATURE**2 * tf.reduce_mean(distance)
+            loss = (1 - share) * loss + share * DISTILL_TEMPERATURE**2 * tf.reduce_mean(distance)
         return loss
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ml.spec import TrainingSpec
-from ml.training import Epoch
+from ml.runs import Epoch
 
 Log = Callable[[Epoch], None]
 

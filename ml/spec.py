@@ -13,6 +13,14 @@ OPTIMIZERS: Final = ("muon", "sgd", "adamw")
 PRECISIONS: Final = ("auto", "float32", "bfloat16")
 SCHEDULES: Final = ("one_cycle", "cosine", "constant")
 
+# The quintic of Jordan et al., "Muon" (2024): its iteration brings every singular value close to 1.
+QUINTIC: Final = (3.4445, -4.7750, 2.0315)
+QUINTIC_STEPS: Final = 5
+# With Muon, what is no matrix learns by gradient descent at this multiple of the rate.
+PLAIN_RATE: Final = 2.0
+# Soft targets at temperature 2 keep what a teacher knows of similar classes (Hinton et al., 2015).
+DISTILL_TEMPERATURE: Final = 2.0
+
 # Lowest and highest value of every numeric field, both allowed.
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "epochs": (1, 500),

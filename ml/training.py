@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import cos, pi
 from typing import Any, Final
 
 import keras
@@ -23,6 +22,7 @@ from ml.datasets import Dataset, subset
 from ml.evaluation import accuracy, negative_log_likelihood
 from ml.keras_files import UntrustedFile, load_keras
 from ml.optimization import Step
+from ml.runs import Epoch, average_decay, learning_rate
 from ml.spec import InvalidSpec, TrainingSpec
 
 Floats = NDArray[np.float32]
@@ -44,19 +44,6 @@ class WrongBase(ValueError):
 
 class WrongCheckpoint(ValueError):
     """A checkpoint belongs to another spec or other data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """A row of the history; loss and accuracy are those of augmented batches, val_* of the weights to be kept."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +119,6 @@ def train(
     return Trained(run.model, tuple(run.history))
 
 
-def learning_rate(spec: TrainingSpec, done: int, total: int) -> float:
-    """The rate of the step after `done` of `total` steps.
-
-    "cosine": linear warmup, then half a cosine to zero; "one_cycle" (Smith and Topin, 2017, with linear legs): up, then
-    down to zero; "constant": linear warmup, then level.
-    """
-    warm = spec.warmup * total
-    if done < warm:
-        return spec.learning_rate * (done + 1) / (warm + 1)
-    if spec.schedule == "constant":
-        return spec.learning_rate
-    left = 1 - (done - warm) / (total - warm)
-    return spec.learning_rate * (left if spec.schedule == "one_cycle" else 0.5 - 0.5 * cos(pi * left))
-
-
 def predict_logits(model: keras.Model, images: NDArray[np.uint8], batch_size: int = 500) -> Floats:
     """float32 logits [n, 10] of uint8 images [n, 28, 28], with the model in inference mode."""
     parts = [
@@ -193,9 +165,8 @@ class _Run:
         done = self.epoch * self.steps + self.step
         images, labels = self.draw_batch()
         logits = None if self.teacher is None else self.teacher(images)
-        # A young average follows closely, or it would keep the untrained weights for long.
-        decay = min(self.spec.ema, (1 + done) / (10 + done))
-        loss, right = self.update(images, labels, logits, learning_rate(self.spec, done, self.total), decay)
+        loss, right = self.update(images, labels, logits, learning_rate(self.spec, done, self.total),
+                                  average_decay(self.spec, done))
         if not np.isfinite(loss):
             raise TrainingDiverged(f"The loss is {loss} in epoch {self.epoch + 1}; try a lower learning rate.")
         self.sums += (loss, right)

@@ -28,7 +28,8 @@ from workers.jobs import JobState, JobStore, Lease, LeaseLost
 from workers.queue import TRAIN, send_job
 
 if TYPE_CHECKING:
-    from ml.training import Epoch, Progress
+    from ml.runs import Epoch
+    from ml.training import Progress
 
 _REPORT_EVERY = 0.5  # seconds between two reports of progress
 _log = logging.getLogger(__name__)

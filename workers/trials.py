@@ -31,7 +31,7 @@ from workers.tuning import TuningStore, journal_prefix
 if TYPE_CHECKING:
     import optuna
 
-    from ml.training import Epoch
+    from ml.runs import Epoch
 
 _ASKING = 60.0  # seconds that asking may take before another worker may ask
 # Trials after which the process ends, to be started anew: TensorFlow 2.21 never frees the graph of a model's training

@@ -19,7 +19,7 @@ from redis import Redis
 from ml import datasets, training
 from ml.artifacts import FileArtifacts
 from ml.datasets import Dataset
-from ml.training import Epoch
+from ml.runs import Epoch
 from processes import Client, RedisServer, Web, assert_problem, eventually
 from test_training_jobs import SAMPLE, Site
 from workers import ids, trials

@@ -146,7 +146,7 @@ def test_networks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["train", "--network", "vgg"], "network: is 'vgg'; must be one of: resnet_small, tutorial_cnn"),
+        (["train", "--network", "vgg"], "network: is 'vgg'; must be one of: resnet, resnet_small, tutorial_cnn"),
         (["train", "--epochs", "0"], "epochs: is 0; must be a whole number from 1 to 500"),
         (["train", "--set", "width=wide"], "--set takes NAME=NUMBER"),
         (["train", "--data", "absent.csv"], "absent.csv"),

@@ -11,7 +11,8 @@ from ml import datasets, networks, training
 from ml.augmentation import augment
 from ml.datasets import Dataset
 from ml.spec import LIMITS, InvalidSpec, TrainingSpec
-from ml.training import Epoch, Progress, Trained, TrainingDiverged, TrainingStopped, WrongBase, WrongCheckpoint
+from ml.runs import Epoch, learning_rate
+from ml.training import Progress, Trained, TrainingDiverged, TrainingStopped, WrongBase, WrongCheckpoint
 
 # Keras loads its own files in a way that NumPy 2 has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -142,13 +143,13 @@ def test_fewer_images_than_a_batch_make_one_step() -> None:
 def test_schedules_rise_to_the_peak_and_fall_to_zero() -> None:
     for schedule in ("one_cycle", "cosine"):
         spec = TrainingSpec(schedule=schedule, learning_rate=0.4, warmup=0.25)
-        rates = [training.learning_rate(spec, done, 1000) for done in range(1000)]
+        rates = [learning_rate(spec, done, 1000) for done in range(1000)]
         assert max(rates) == rates[250] == 0.4
         assert rates[:251] == sorted(rates[:251])
         assert rates[250:] == sorted(rates[250:], reverse=True)
         assert 0 < rates[0] < 0.002 and 0 < rates[-1] < 0.001
     level = TrainingSpec(schedule="constant", learning_rate=0.4, warmup=0.0)
-    assert {training.learning_rate(level, done, 10) for done in range(10)} == {0.4}
+    assert {learning_rate(level, done, 10) for done in range(10)} == {0.4}
 
 
 def test_augmentation_is_decided_by_its_generator_and_leaves_the_original_alone() -> None:
