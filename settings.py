@@ -90,6 +90,9 @@ class Settings:
     reuse: int = setting(
         0, "How long an answer is given again for the same pixels and the same version. 0: each is computed.", least=0
     )
+    idempotency_ttl: int = setting(
+        86_400, "How long an `Idempotency-Key` is remembered. Each takes about 200 bytes of Redis' memory.", least=60
+    )
     batch_size: int = setting(64, "Images in one inference batch.", least=1)
     inference_threads: int = setting(
         0, "Batches that a prediction worker computes at a time. 0: one for each core, at most 4.", least=0

@@ -31,6 +31,7 @@ from workers.backlog import Backlog
 from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
+from workers.idempotency import Idempotency
 from workers.jobs import JobStore
 from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
@@ -133,6 +134,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         tunings=TuningStore.from_settings(redis, settings),
         datasets=DatasetStore(artifacts),
         keys=KeyStore(redis),
+        idempotency=Idempotency(redis, settings.idempotency_ttl),
         verifier=Verifier(loop_redis, settings.admin_key) if settings.authenticates() else None,
         celery=celery,
         metrics=Metrics(redis),

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from flask import Response, abort, request
 
-from api import responses, uploads
+from api import idempotency, responses, uploads
 from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
@@ -53,7 +53,7 @@ _one_upload = threading.Lock()
 
 @blueprint.post("/batches")
 @blueprint.doc(
-    operationId="createBatch", parameters=[responses.PREFER], summary="Classify many pictures",
+    operationId="createBatch", parameters=[responses.PREFER, idempotency.PARAMETER], summary="Classify many pictures",
     requestBody={"required": True, "content": _FORMS},
 )  # fmt: skip
 @blueprint.response(202, BatchSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll `Location`.")
@@ -61,7 +61,7 @@ _one_upload = threading.Lock()
     201, schema=BatchSchema, headers=responses.CREATED_HEADERS, success=True,
     description="Done within the time that `Prefer: wait` gave.",
 )  # fmt: skip
-@responses.problems(blueprint, 400, 422)
+@responses.problems(blueprint, 400, 409, 410, 422)
 @blueprint.alt_response(413, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The body is too large.")
 @blueprint.alt_response(
     415, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The body is neither JSON nor a form with a file."
@@ -82,10 +82,13 @@ def create_batch() -> Response:
     body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
     carry = carried()
     items = [_read(image, body["top_k"], carry) for image in body["images"]]
-    metadata = body.get("metadata")
-    owner = caller().owner
-    accepted = parts().groups.submit(ids.new_group("batch"), body["model"], items, metadata, owner)
-    return _created(Batch.of_group(parts().groups.as_accepted(accepted, items, metadata, owner)))
+    metadata, owner, groups = body.get("metadata"), caller().owner, parts().groups
+
+    def create(name: str) -> Batch:
+        accepted = groups.submit(name, body["model"], items, metadata, owner)
+        return Batch.of_group(groups.as_accepted(accepted, items, metadata, owner))
+
+    return _created(idempotency.make(idempotency.of_body(), ids.new_group("batch"), create, parts().batches.batch))
 
 
 @blueprint.get("/batches/<batch_id>")
@@ -224,11 +227,15 @@ def _store(form: dict[str, Any]) -> Batch:
     labels = None
     if "labels" in form:
         labels = uploads.part(form, "labels", partial(read_idx_labels, max_items=limits.items))
-    with parts().batches.draft(form["model"], caller().owner) as draft:
-        uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
-        batch = draft.submit(form.get("metadata"))
-    _log.info("%s is accepted", ids.join(batch.name))
-    return batch
+
+    def create(name: str) -> Batch:
+        with parts().batches.draft(form["model"], caller().owner, name) as draft:
+            uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
+            batch = draft.submit(form.get("metadata"))
+        _log.info("%s is accepted", ids.join(batch.name))
+        return batch
+
+    return idempotency.make(idempotency.of_form(form), ids.new_group("batch"), create, parts().batches.batch)
 
 
 def _fill(draft: Draft, entries: Iterator[Entry], top_k: int) -> None:

@@ -43,7 +43,7 @@ class _Parser(FlaskParser):
             raise UnsupportedMediaType()
         body = req.environ.get(BODY)
         if body is None:
-            body = req.get_data(cache=False)
+            body = req.get_data(cache="HTTP_IDEMPOTENCY_KEY" in req.environ)  # it is looked at again then
         if req.content_length is None and len(body) == req.max_content_length:
             raise RequestEntityTooLarge()  # a body in chunks is cut off at the limit, and nothing says so
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from flask import Response, abort, request
 from marshmallow import ValidationError
 
-from api import responses, uploads
+from api import idempotency, responses, uploads
 from api.auth import caller
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
@@ -33,14 +33,15 @@ _one_upload = threading.Lock()
 
 
 @blueprint.post("/datasets")
-@blueprint.doc(operationId="createDataset", summary="Upload a data set", requestBody={
-    "required": True, "content": {"multipart/form-data": {"schema": DatasetUploadSchema}},
-})  # fmt: skip
+@blueprint.doc(
+    operationId="createDataset", parameters=[idempotency.PARAMETER], summary="Upload a data set",
+    requestBody={"required": True, "content": {"multipart/form-data": {"schema": DatasetUploadSchema}}},
+)  # fmt: skip
 @blueprint.response(
-    201, DatasetSchema, headers={"Location": responses.CREATED_HEADERS["Location"]},
+    201, DatasetSchema, headers={"Location": responses.CREATED_HEADERS["Location"], **idempotency.HEADER},
     description="Checked, counted and stored.",
 )  # fmt: skip
-@responses.problems(blueprint, 422)
+@responses.problems(blueprint, 400, 409, 410, 422)
 @blueprint.alt_response(413, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The upload is too large.")
 @blueprint.alt_response(
     415, schema=ProblemSchema, content_type=PROBLEM_JSON, description="The body is not sent as a form with files."
@@ -57,8 +58,13 @@ def create_dataset() -> Response:
         return problem(415, "The body must be a form with files. Send it with Content-Type: multipart/form-data.")
     return uploads.answer(
         DatasetUploadSchema(), settings.max_dataset_bytes, _one_upload,
-        lambda form: _store(_read(form, settings), form),
-        lambda sheet: responses.json(_shown(sheet), 201, {"Location": f"/v1/datasets/{sheet['id']}"}),
+        lambda form: idempotency.make(
+            idempotency.of_form(form), ids.join(ids.new_group("ds")),
+            lambda name: _store(name, _read(form, settings), form), _sheet,
+        ),
+        lambda sheet: responses.json(
+            _shown(sheet), 201, {"Location": f"/v1/datasets/{sheet['id']}", **idempotency.headers()}
+        ),
     )  # fmt: skip
 
 
@@ -141,8 +147,14 @@ def _read_file(source: IO[bytes], limit: int, settings: Settings) -> tuple[Any, 
     return images, labels
 
 
-def _store(data: Dataset, form: dict[str, Any]) -> Sheet:
-    name = ids.join(ids.new_group("ds"))
+def _sheet(name: str) -> Sheet | None:
+    try:
+        return parts().datasets.sheet(name)
+    except UnknownDataset:
+        return None
+
+
+def _store(name: str, data: Dataset, form: dict[str, Any]) -> Sheet:
     counts = np.bincount(data.labels, minlength=len(CLASS_NAMES)).tolist()
     sheet: Sheet = {"id": name, "created_at": responses.timestamp(time.time_ns() // 1000)}
     sheet |= {field: form[field] for field in ("name", "description") if field in form}

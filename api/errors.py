@@ -14,6 +14,7 @@ from redis import RedisError
 from werkzeug.exceptions import HTTPException
 
 from api.auth import Forbidden, ForeignPage, Unauthenticated
+from api.idempotency import ShownOnce
 from api.observation import about
 from api.parts import parts
 from api.schemas import ProblemSchema
@@ -22,6 +23,7 @@ from ml.images import InvalidImage
 from ml.registry import InvalidAlias, VersionInUse
 from ml.registry import UnknownModel as UnknownVersion
 from ml.spec import InvalidSpec
+from workers.idempotency import Gone, InFlight, KeyReused
 from workers.records import QueueFull, UnknownModel
 from workers.jobs import TooManyJobs
 
@@ -136,6 +138,27 @@ def register(app: Flask) -> None:
     def queue_full(error: QueueFull) -> Response:
         detail = f"{error}, which is all that there is room for. Try again after the time in Retry-After."
         return problem(503, detail, kind="queue-full", headers={"Retry-After": str(parts().backlog.retry_after())})
+
+    @app.errorhandler(KeyReused)
+    def key_reused(_: KeyReused) -> Response:
+        detail = "This Idempotency-Key came with another body before. Send the body that it came with, or a new key."
+        return problem(422, detail, kind="idempotency-key-reused")
+
+    @app.errorhandler(InFlight)
+    def in_flight(_: InFlight) -> Response:
+        detail = "An earlier request with this Idempotency-Key goes on. Ask again after the time in Retry-After."
+        return problem(409, detail, kind="in-flight", headers={"Retry-After": "1"})
+
+    @app.errorhandler(Gone)
+    def gone(_: Gone) -> Response:
+        detail = "What this Idempotency-Key made has expired or was deleted. Send a new key to have it made again."
+        return problem(410, detail, kind="gone")
+
+    @app.errorhandler(ShownOnce)
+    def shown_once(_: ShownOnce) -> Response:
+        detail = ("An earlier request with this Idempotency-Key made a key, or may have, whose token is shown once. "
+                  "GET /v1/keys tells; delete one whose token nobody has, and send a new Idempotency-Key.")  # fmt: skip
+        return problem(409, detail, kind="shown-once")
 
     @app.errorhandler(RedisError)
     def redis_away(error: RedisError) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, abort
 
-from api import responses
+from api import idempotency, responses
 from api.blueprints import Blueprint
 from api.parts import parts
 from api.schemas import KeyPageSchema, KeyRequestSchema, KeySchema, NewKeySchema, PageArgumentsSchema
@@ -17,32 +18,34 @@ _ID = responses.path_id("key_id", "key", "key_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 
 
 @blueprint.post("/keys")
-@blueprint.doc(operationId="createKey", summary="Make an API key")
+@blueprint.doc(operationId="createKey", parameters=[idempotency.PARAMETER], summary="Make an API key")
 @blueprint.arguments(KeyRequestSchema)
 @blueprint.response(
     201, NewKeySchema, headers={"Location": responses.CREATED_HEADERS["Location"]},
     description="Made. The token is in this answer and nowhere else.",
 )  # fmt: skip
-@responses.problems(blueprint, 400, 413, 415, 422)
+@responses.problems(blueprint, 400, 409, 413, 415, 422)
 def create_key(body: dict[str, Any]) -> Response:
     """Make a key, whose token is shown once: the service keeps only a digest of it."""
     scopes = [Scope(scope) for scope in body["scopes"]]
-    return _made(*parts().keys.create(body["name"], scopes, body.get("expires_in")))
+    return _made(*_once(lambda: parts().keys.create(body["name"], scopes, body.get("expires_in"))))
 
 
 @blueprint.post("/keys/<key_id>/rotate")
-@blueprint.doc(operationId="rotateKey", parameters=[_ID], summary="Make a key that replaces another")
+@blueprint.doc(
+    operationId="rotateKey", parameters=[_ID, idempotency.PARAMETER], summary="Make a key that replaces another"
+)
 @blueprint.response(
     201, NewKeySchema, headers={"Location": responses.CREATED_HEADERS["Location"]},
     description="Made. The token is in this answer and nowhere else; the old key is still valid.",
 )  # fmt: skip
-@responses.problems(blueprint, 404)
+@responses.problems(blueprint, 400, 404, 409, 422)
 def rotate_key(key_id: str) -> Response:
     """Make a key with the name, the scopes and the lifetime of another, which finds all that that one began.
 
     Bring its token to where the old one is used, and then delete the old key.
     """
-    return _made(*(parts().keys.rotate(key_id) or abort(404)))
+    return _made(*_once(lambda: parts().keys.rotate(key_id) or abort(404)))
 
 
 @blueprint.get("/keys")
@@ -75,6 +78,10 @@ def delete_key(key_id: str) -> Response:
     if not parts().keys.revoke(key_id):
         abort(404)
     return Response(status=204)
+
+
+def _once(make: Callable[[], tuple[Key, str]]) -> tuple[Key, str]:
+    return idempotency.make(idempotency.of_body(), "key", lambda _: make(), idempotency.shown_once)
 
 
 def _made(key: Key, token: str) -> Response:

@@ -20,6 +20,7 @@ from workers.backlog import Backlog
 from workers.batches import BatchStore
 from workers.datasets import DatasetStore
 from workers.groups import Groups
+from workers.idempotency import Idempotency
 from workers.jobs import JobStore
 from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
@@ -66,6 +67,7 @@ class Parts:
     tunings: TuningStore
     datasets: DatasetStore
     keys: KeyStore
+    idempotency: Idempotency
     verifier: Verifier | None  # none where no keys are asked for
     celery: Celery
     metrics: Metrics

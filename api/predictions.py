@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, abort, request
 from werkzeug.exceptions import NotFound
 
-from api import responses
+from api import idempotency, responses
 from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.observation import carried
@@ -24,6 +24,7 @@ from ml.explanations import Explanation
 from ml.images import CLASS_NAMES, ContractImage, InvalidImage, read_plain_image, render_preview
 from ml.overlays import render_overlay
 from workers import ids
+from workers.idempotency import Gone, Once, Repeated
 from workers.records import Item, Prediction, Result
 from workers.jobs import JobState
 from workers.keys import Caller, Scope
@@ -37,14 +38,15 @@ _ID = responses.path_id("prediction_id", "prediction", "pred_01KBQ8Z6J0V6M3Y8F5W
 
 
 @blueprint.post("/predictions")
-@blueprint.doc(operationId="createPrediction", parameters=[responses.PREFER], summary="Classify a picture")
+@blueprint.doc(operationId="createPrediction", parameters=[responses.PREFER, idempotency.PARAMETER],
+               summary="Classify a picture")  # fmt: skip
 @blueprint.arguments(PredictionRequestSchema)
 @blueprint.response(202, PredictionSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll `Location`.")
 @blueprint.alt_response(
     201, schema=PredictionSchema, headers={**responses.CREATED_HEADERS, "Server-Timing": responses.TIMING},
     description="Done within the time that `Prefer: wait` gave.", success=True,
 )  # fmt: skip
-@responses.problems(blueprint, 400, 413, 415, 422)
+@responses.problems(blueprint, 400, 409, 410, 413, 415, 422)
 def create_prediction(body: dict[str, Any]) -> Later:
     """Classify a picture.
 
@@ -52,10 +54,12 @@ def create_prediction(body: dict[str, Any]) -> Later:
     answer is held until the result is there (201), or N seconds are over (202).
     """
     carry = carried() | ({"owner": owner} if (owner := caller().owner) else {})
-    return Later(_created(parts(), body, responses.preferred_wait(), carry))
+    return Later(_created(parts(), body, responses.preferred_wait(), carry, idempotency.of_body()))
 
 
-async def _created(parts: Parts, body: dict[str, Any], preferred: float, carried: dict[str, str]) -> Response:
+async def _created(
+    parts: Parts, body: dict[str, Any], preferred: float, carried: dict[str, str], once: Once | None
+) -> Response:
     started = time.perf_counter()
     data = decode(body["image"])
     contract = read_plain_image(data)
@@ -63,9 +67,12 @@ async def _created(parts: Parts, body: dict[str, Any], preferred: float, carried
         contract = await asyncio.wrap_future(parts.read_picture(data))
     decode_ms = round((time.perf_counter() - started) * 1e3, 3)
     doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms, **carried}
-    item = item_of(contract, doc, body["explain"])
+    item = item_of(contract, doc, body["explain"], once)
     with parts.held.hold(preferred) as wait:
-        accepted, place, prediction = await parts.queue.submit(body["model"], item, wait)
+        try:
+            accepted, place, prediction = await parts.queue.submit(body["model"], item, wait)
+        except Repeated as earlier:
+            return await _repeated(parts, earlier.name, wait)
     public = ids.join(accepted.group, place)
     headers = {"Location": f"/v1/predictions/{public}", **responses.applied(wait)}
     if prediction is not None:
@@ -73,6 +80,18 @@ async def _created(parts: Parts, body: dict[str, Any], preferred: float, carried
     queued = {"id": public, "status": "queued", "created_at": responses.timestamp(accepted.created),
               "model_version": accepted.version, **_metadata(item.doc)}  # fmt: skip
     return responses.json(queued, 202, headers | {"Retry-After": str(parts.backlog.retry_after())})
+
+
+async def _repeated(parts: Parts, name: str, wait: float) -> Response:
+    """What an earlier request with the same key made, as it is now."""
+    group, _, place = name.rpartition("/")
+    prediction = await _final(parts, group, lambda: parts.queue.read(group, int(place)), wait)
+    if prediction is None:
+        raise Gone
+    headers = {"Location": f"/v1/predictions/{prediction.id}", **responses.applied(wait), idempotency.REPLAYED: "true"}
+    if prediction.state.is_final:
+        return responses.json(document(prediction), 201, headers | _server_timing(prediction))
+    return responses.json(document(prediction), 202, headers | {"Retry-After": str(parts.backlog.retry_after())})
 
 
 @blueprint.get("/predictions/<prediction_id>")
@@ -159,12 +178,14 @@ def delete_prediction(prediction_id: str) -> Response:
     return Response(status=204)
 
 
-def item_of(contract: ContractImage, doc: dict[str, Any], explain: bool = False) -> Item:
+def item_of(
+    contract: ContractImage, doc: dict[str, Any], explain: bool = False, once: Once | None = None
+) -> Item:
     """A picture that was read, ready for the queue with what comes with it."""
     doc["warnings"] = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
     if contract.is_photo:
         doc["source"] = "photo"
-    return Item(doc, contract.pixels, photo=contract.is_photo, explain=explain)
+    return Item(doc, contract.pixels, photo=contract.is_photo, explain=explain, once=once)
 
 
 def document(prediction: Prediction) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from flask import Response, abort, request
 from redis import RedisError
 from werkzeug.http import parse_list_header
 
+from api import idempotency
 from api.errors import PROBLEM_JSON
 from api.parts import parts
 from api.schemas import ProblemSchema
@@ -34,8 +35,8 @@ _LOCATION = {"description": "Where the resource is.", "schema": {"type": "string
 ETAG = {"description": "Changes when the resource does.", "schema": {"type": "string"}}
 LINK = {"description": 'The next page, as `<…>; rel="next"` (RFC 8288).', "schema": {"type": "string"}}
 TIMING = {"description": "`decode`, `queue` and `inference` of what is done, in ms.", "schema": {"type": "string"}}
-ACCEPTED_HEADERS = {"Location": _LOCATION, "Retry-After": _RETRY_AFTER, "Preference-Applied": _APPLIED}
-CREATED_HEADERS = {"Location": _LOCATION, "Preference-Applied": _APPLIED}
+CREATED_HEADERS = {"Location": _LOCATION, "Preference-Applied": _APPLIED, **idempotency.HEADER}
+ACCEPTED_HEADERS = {**CREATED_HEADERS, "Retry-After": _RETRY_AFTER}
 RESOURCE_HEADERS = {"ETag": ETAG, "Retry-After": _RETRY_AFTER, "Preference-Applied": _APPLIED}
 
 PREFER = {
@@ -59,7 +60,9 @@ def problems(blueprint: Any, *statuses: int) -> Callable[[View], View]:
     """Document these errors of an operation, and those that any operation may end with."""
     reasons = {
         400: "The body is not JSON.", 404: "There is none; it may have expired or been deleted.",
-        409: "It is too late for that.", 413: "The body is too large.", 415: "The body is not sent as JSON.",
+        409: "It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended.",
+        410: "What the `Idempotency-Key` made is gone.", 413: "The body is too large.",
+        415: "The body is not sent as JSON.",
         422: "Something in the request has to change; `errors` says what.", 500: "An error on our side.",
         503: "Too much is waiting, or Redis is away; nothing was accepted.",
     }  # fmt: skip
@@ -162,8 +165,9 @@ def created(
     except RedisError:
         return json(document(accepted), 202, {"Location": location, "Retry-After": "2"})
     record = record or accepted
-    headers = {"Location": location, **applied(wait)}
-    if wait and record.state.is_final:
+    repeats = idempotency.headers()
+    headers = {"Location": location, **applied(wait), **repeats}
+    if (wait or repeats) and record.state.is_final:
         return json(document(record), 201, headers)
     return json(document(record), 202, headers | {"Retry-After": str(retry_after(record))})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, abort, request
 
-from api import responses
+from api import idempotency, responses
 from api.auth import caller, lasting, own
 from api.blueprints import Blueprint
 from api.errors import problem
@@ -37,14 +37,15 @@ LAST_EVENT_ID = {
 
 
 @blueprint.post("/training-jobs")
-@blueprint.doc(operationId="createTrainingJob", parameters=[responses.PREFER], summary="Train a model")
+@blueprint.doc(operationId="createTrainingJob", parameters=[responses.PREFER, idempotency.PARAMETER],
+               summary="Train a model")  # fmt: skip
 @blueprint.arguments(TrainingJobRequestSchema)
 @blueprint.response(202, TrainingJobSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll it.")
 @blueprint.alt_response(
     201, schema=TrainingJobSchema, headers=responses.CREATED_HEADERS, success=True,
     description="Ended within the time that `Prefer: wait` gave.",
 )  # fmt: skip
-@responses.problems(blueprint, 400, 413, 415, 422)
+@responses.problems(blueprint, 400, 409, 410, 413, 415, 422)
 def create_training_job(body: dict[str, Any]) -> Response:
     """Train a new version of the model.
 
@@ -166,11 +167,16 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
 
 def submit(spec: dict[str, Any]) -> Job:
     """Accept a job and ask for it to be done. Raises InvalidSpec where its data set was deleted in that moment."""
-    job = parts().jobs.submit({**owned(spec), "request": carried()})
-    _log.info("%s is accepted", job.id)
-    with withdrawn_without(spec["dataset"], parts().jobs.cancel, job):
-        send_job(parts().celery, job.id)
-    return job
+    jobs = parts().jobs
+
+    def create(name: str) -> Job:
+        job = jobs.submit({**owned(spec), "request": carried()}, name)
+        _log.info("%s is accepted", job.id)
+        with withdrawn_without(spec["dataset"], jobs.cancel, job):
+            send_job(parts().celery, job.id)
+        return job
+
+    return idempotency.make(idempotency.of_body(), jobs.new_id(), create, jobs.get)
 
 
 def owned(spec: dict[str, Any]) -> dict[str, Any]:

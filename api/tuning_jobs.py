@@ -10,7 +10,7 @@ from flask import Response, abort, request
 from marshmallow import ValidationError
 from webargs.flaskparser import abort as refuse
 
-from api import responses, training_jobs
+from api import idempotency, responses, training_jobs
 from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.errors import problem
@@ -41,14 +41,15 @@ EXAMPLE = {
 
 
 @blueprint.post("/tuning-jobs")
-@blueprint.doc(operationId="createTuningJob", parameters=[responses.PREFER], summary="Search hyperparameters")
+@blueprint.doc(operationId="createTuningJob", parameters=[responses.PREFER, idempotency.PARAMETER],
+               summary="Search hyperparameters")  # fmt: skip
 @blueprint.arguments(TuningJobRequestSchema)
 @blueprint.response(202, TuningJobSchema, headers=responses.ACCEPTED_HEADERS, description="Accepted: poll it.")
 @blueprint.alt_response(
     201, schema=TuningJobSchema, headers=responses.CREATED_HEADERS, success=True,
     description="Ended within the time that `Prefer: wait` gave.",
 )  # fmt: skip
-@responses.problems(blueprint, 400, 413, 415, 422)
+@responses.problems(blueprint, 400, 409, 410, 413, 415, 422)
 def create_tuning_job(body: dict[str, Any]) -> Response:
     """Try values of some fields of a training job, and find those with the highest validation accuracy.
 
@@ -56,10 +57,16 @@ def create_tuning_job(body: dict[str, Any]) -> Response:
     `fraction` are the budget of each. They run on as many training workers as there are, those that are clearly worse
     than others after the same epoch are pruned, and one that loses its worker is tried again with the same values.
     """
-    job = parts().tunings.submit({**training_jobs.owned(_checked(body)), "request": carried()})
-    _log.info("%s is accepted", job.id)
-    with training_jobs.withdrawn_without(job.spec["dataset"], parts().tunings.cancel, job):
-        send_tuning(parts().celery, job.id)
+    spec, tunings = _checked(body), parts().tunings
+
+    def create(name: str) -> Job:
+        job = tunings.submit({**training_jobs.owned(spec), "request": carried()}, name)
+        _log.info("%s is accepted", job.id)
+        with training_jobs.withdrawn_without(spec["dataset"], tunings.cancel, job):
+            send_tuning(parts().celery, job.id)
+        return job
+
+    job = idempotency.make(idempotency.of_body(), tunings.jobs.new_id(), create, tunings.jobs.get)
     location = f"/v1/tuning-jobs/{job.id}"
     return responses.created(location, job.id, job, lambda: _get(job.id), _document, _retry_after)
 
@@ -139,14 +146,14 @@ def cancel_tuning_job(tune_id: str) -> Response:
 
 @blueprint.post("/tuning-jobs/<tune_id>/train-best")
 @blueprint.doc(
-    operationId="trainBestTrial", parameters=[_ID], summary="Train the best trial in full",
+    operationId="trainBestTrial", parameters=[_ID, idempotency.PARAMETER], summary="Train the best trial in full",
     requestBody={"required": False, "content": {"application/json": {"schema": TrainBestRequestSchema}}},
 )  # fmt: skip
 @blueprint.response(
     202, TrainingJobSchema, description="The training job, accepted: poll it where Location says.",
-    headers={name: responses.ACCEPTED_HEADERS[name] for name in ("Location", "Retry-After")},
+    headers={name: each for name, each in responses.ACCEPTED_HEADERS.items() if name != "Preference-Applied"},
 )  # fmt: skip
-@responses.problems(blueprint, 400, 404, 409, 413, 415, 422)
+@responses.problems(blueprint, 400, 404, 409, 410, 413, 415, 422)
 def train_best_trial(tune_id: str) -> Response:
     """Start a training job with the values of the best trial so far. The body may be left out.
 
@@ -165,7 +172,7 @@ def train_best_trial(tune_id: str) -> Response:
     spec = TrainingSpec.from_dict(spec_of(job, best).to_dict() | budget)
     words = {"description": f"trial {best.spec['number']} of {job.id}"} | said
     trained = training_jobs.submit({"training": spec.to_dict(), "dataset": job.spec["dataset"], **words})
-    headers = {"Location": f"/v1/training-jobs/{trained.id}", "Retry-After": "5"}
+    headers = {"Location": f"/v1/training-jobs/{trained.id}", "Retry-After": "5", **idempotency.headers()}
     return responses.json(training_jobs.document(trained), 202, headers)
 
 

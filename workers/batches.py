@@ -108,15 +108,15 @@ class BatchStore:
                    max_memory_share=settings.max_memory_share)  # fmt: skip
 
     @contextmanager
-    def draft(self, model: str, owner: str = "") -> Iterator[Draft]:
-        """A new batch to be filled and submitted within the block. What goes wrong in there leaves nothing of it.
+    def draft(self, model: str, owner: str = "", name: str | None = None) -> Iterator[Draft]:
+        """A new batch, of this name where one is given, to be filled and submitted within the block.
 
-        Raises UnknownModel, so that no file is read for nothing.
+        What goes wrong in there leaves nothing of it. Raises UnknownModel, so that no file is read for nothing.
         """
         version = self._redis.hget(ALIASES, model) or model
         if not self._redis.sismember(VERSIONS, version):  # type: ignore[arg-type]
             raise UnknownModel(model)
-        draft = Draft(self, ids.new_group("batch"), model, owner)
+        draft = Draft(self, name or ids.new_group("batch"), model, owner)
         try:
             yield draft
         except BaseException:

@@ -58,11 +58,13 @@ class Groups:
     """The store. Any method may raise redis.RedisError when Redis cannot be reached."""
 
     def __init__(
-        self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float, reuse: int = 0
+        self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float, reuse: int = 0,
+        remembered: int = 86_400,
     ) -> None:
         self._redis = redis
         self.ttl = ttl
         self._reuse = reuse
+        self._remembered = remembered  # seconds that a key of a request is remembered
         self._lease = round(lease * 1000)
         self._limits = (max_queued, ttl, self._lease, slice_size)
         self._slice_size = slice_size
@@ -73,7 +75,7 @@ class Groups:
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
         """The store, as an operator set it."""
         return cls(redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
-                   lease=settings.lease, reuse=settings.reuse)  # fmt: skip
+                   lease=settings.lease, reuse=settings.reuse, remembered=settings.idempotency_ttl)  # fmt: skip
 
     def submit(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, owner: str = ""
@@ -98,8 +100,9 @@ class Groups:
         contents = [item.content for item in items]
         digests = [sha256(content).digest() for content in contents] if self._reuse else []
         owners = owner or " ".join(owners_of(items))
+        sent = "\n".join(f"{place}|{'|'.join(item.once)}" for place, item in enumerate(items) if item.once)
         return keys, [group, model, *self._limits, slice_template(queue), channel, states_of(items), owners,
-                      orjson.dumps(metadata), *docs, *contents, *digests]  # fmt: skip
+                      self._remembered, sent, orjson.dumps(metadata), *docs, *contents, *digests]  # fmt: skip
 
     def as_accepted(
         self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None, owner: str = ""
@@ -253,8 +256,10 @@ class Groups:
 def accepted(group: str, model: str, answer: list[Any]) -> Accepted:
     """What the script SUBMIT answered. Raises UnknownModel, QueueFull."""
     match answer:
-        case [b"accepted", version, created, queued, answers]:
-            return Accepted(group, version.decode(), created, queued, tuple(answers_in(answers)))
+        case [b"accepted", version, created, queued, answers, repeated]:
+            again = (each.decode().partition("|") for each in repeated)
+            return Accepted(group, version.decode(), created, queued, tuple(answers_in(answers)),
+                            {int(place): name for place, _, name in again})  # fmt: skip
         case [b"unknown model"]:
             raise UnknownModel(model)
         case _:

@@ -117,9 +117,13 @@ class JobStore:
         return cls(redis, "job", lease=settings.job_lease, max_waiting=settings.max_waiting_jobs,
                    max_attempts=settings.job_attempts)  # fmt: skip
 
-    def submit(self, spec: Mapping[str, Any]) -> Job:
-        """Store a new job; when this returns it is durable. Raises TooManyJobs."""
-        job = ids.join(ids.new_group(self._kind))
+    def new_id(self) -> str:
+        """An id that no job has."""
+        return ids.join(ids.new_group(self._kind))
+
+    def submit(self, spec: Mapping[str, Any], job: str | None = None) -> Job:
+        """Store a new job, by this new id where one is given; when this returns it is durable. Raises TooManyJobs."""
+        job = job or self.new_id()
         keys = [_key(job), self._index, self._due, _events(job), self._waiting]
         stored = self._submit(keys, [job, orjson.dumps(spec), self._max_waiting, _PATIENCE])
         if not stored:

@@ -28,6 +28,7 @@ from redis.asyncio import Redis
 
 from workers import ids
 from workers.groups import SUBMIT, Groups, accepted, key, prediction_fields, read_prediction, source
+from workers.idempotency import KeyReused, Repeated
 from workers.records import Accepted, Answer, Item, Prediction, QueueFull, Stored, UnknownModel, answers_in
 
 # Seconds after which a batch no longer holds the next one up, and its answers are looked for: that they are there may
@@ -121,7 +122,8 @@ class PredictionQueue:
         """Make a prediction durable; returns its group, its place in it and, if wanted and in time, its answer.
 
         With `wait` (seconds) it comes back when the answer is there, or that time is over. Raises UnknownModel,
-        QueueFull, redis.RedisError; then nothing was accepted.
+        QueueFull, redis.RedisError; then nothing was accepted. Raises Repeated, KeyReused for an item with a key that
+        came before.
         """
         loop = asyncio.get_running_loop()
         submission = Submission(item, wait > 0, loop.create_future())
@@ -197,6 +199,9 @@ class PredictionQueue:
     def _take_off(self, flight: Flight, found: Accepted) -> None:
         flight.accepted = found
         for place, submission in enumerate(flight.batch):
+            if place in found.repeated:
+                submission.refuse(Repeated(name) if (name := found.repeated[place]) else KeyReused())
+                continue
             submission.accepted, submission.place = found, place
             if submission.wanted:
                 flight.waiting[place] = submission
@@ -204,7 +209,7 @@ class PredictionQueue:
                 submission.settle()
         for answer in found.answers:
             self._answer(flight, answer)
-        flight.open -= len(found.answers)
+        flight.open -= len(found.answers) + len(found.repeated)
         if flight.open <= 0:
             self._arrive(found.group)
         for announcement in flight.early:

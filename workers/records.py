@@ -9,8 +9,8 @@ machines need not agree on theirs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -64,7 +64,8 @@ class Slice(NamedTuple):
 class Item:
     """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already.
 
-    `photo`: it was cut out of a photograph. `explain`: the answer is to come with an explanation.
+    `photo`: it was cut out of a photograph. `explain`: the answer is to come with an explanation. `once`: the key and
+    the fingerprint of a request that may be sent again (`workers.idempotency`).
     """
 
     doc: dict[str, Any]
@@ -72,6 +73,7 @@ class Item:
     error: dict[str, str] | None = None
     photo: bool = False
     explain: bool = False
+    once: tuple[str, str] | None = None
 
     @property
     def content(self) -> bytes:
@@ -84,13 +86,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Durable now, pinned to `version`, with `queued` predictions waiting in all; and answers that were there."""
+    """Durable now, pinned to `version`, with `queued` predictions waiting in all; and answers that were there.
+
+    `repeated`: the places of items that were accepted before, each with the name it has ("GROUP/PLACE") or, where their
+    key came with another body then, with nothing. They are not part of the group.
+    """
 
     group: str
     version: str
     created: int
     queued: int
     answers: tuple[Answer, ...] = ()
+    repeated: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,13 +51,13 @@ class TuningStore:
         return cls(redis, lease=settings.job_lease, max_waiting=settings.max_waiting_jobs,
                    max_attempts=settings.job_attempts)  # fmt: skip
 
-    def submit(self, spec: Mapping[str, Any]) -> Job:
-        """Store a new tuning job and its trials; when this returns they are durable. Raises TooManyJobs.
+    def submit(self, spec: Mapping[str, Any], tune: str | None = None) -> Job:
+        """Store a new tuning job, by this new id where one is given, and its trials: durable when this returns.
 
         `spec` has "trials" (how many, at most MOST_TRIALS), "search_space", "training" (the fixed fields), "dataset"
         and what else its owner wants to read again; "timeout_seconds" limits the time from the first trial's beginning.
         """
-        tune = ids.join(ids.new_group("tune"))
+        tune = tune or self.jobs.new_id()
         trials = [_key(trial) for trial in _trials(tune, spec["trials"])]
         shared = ["hemline:index:tune", "hemline:due:tune", f"{_key(tune)}:events", "hemline:waiting:tune"]
         keys = [_key(tune), *shared, "hemline:waiting:trial", "hemline:full", *trials]

@@ -48,6 +48,7 @@ def audit(site: Site, stream: Stream, jobs: Jobs, before: Memory) -> Iterator[Fi
     """Every finding, in the order in which things come to rest."""
     answers = stream.answers(_PATIENCE)
     yield _answered(answers, stream)
+    yield _made_once(site.redis, stream)
     yield _labels(answers, stream)
     yield _unchanged(answers)
     yield Finding("no client got an answer that none should get", f"{len(stream.attempts):,} submissions",
@@ -64,6 +65,18 @@ def _answered(answers: list[tuple[Accepted, dict[str, Any] | None]], stream: Str
                for found, body in answers if body and body["status"] != "succeeded"]  # fmt: skip
     count = sum(len(found.pictures) for found, _ in answers)
     return Finding("accepted is answered", f"{len(answers):,} requests, {count:,} pictures", faults)
+
+
+def _made_once(redis: Redis, stream: Stream) -> Finding:
+    """What is there is what was accepted: whoever heard nothing sent his request again, and it made nothing anew."""
+    places = [found.location for found in stream.accepted]
+    groups: Any = redis.zrange("hemline:index:pred", 0, -1)
+    states = (redis.hget(f"hemline:{name.decode()}", "states") or b"" for name in groups)
+    made = sum(len(each) - each.count(b"d") for each in states) + redis.zcard("hemline:index:batch")
+    faults = [f"{len(places)} requests have {len(set(places))} places"] if len(set(places)) < len(places) else []
+    if not len(places) <= made <= len(places) + stream.unheard:
+        faults.append(f"{len(places)} were accepted, of {stream.unheard} nothing was heard, and {made} are there")
+    return Finding("each request made one thing", f"{made:,} things, {stream.repeated} asked for again", faults)
 
 
 def _labels(answers: list[tuple[Accepted, dict[str, Any] | None]], stream: Stream) -> Finding:

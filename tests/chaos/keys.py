@@ -46,6 +46,7 @@ KEYS: Final = {
     r"hemline:celery:unacked_mutex": Stays.FOR_A_TIME,
     r"hemline:(pred|batch):[^:]+": Stays.FOR_A_TIME,  # from the moment at which all of it is answered
     r"hemline:answer:.+": Stays.FOR_A_TIME,
+    r"hemline:once:[0-9a-f]+": Stays.FOR_A_TIME,
     r"hemline:metrics:[0-9a-f]+": Stays.FOR_A_TIME,
     r"hemline:drained:\d+": Stays.FOR_A_TIME,
     r"hemline:(full|sweep|install)": Stays.FOR_A_TIME,

@@ -57,7 +57,7 @@ class Outcome(StrEnum):
     """What a client heard when it submitted."""
 
     ACCEPTED = "accepted"
-    REFUSED = "refused"  # 503 with Retry-After
+    REFUSED = "refused"  # 503 with Retry-After, or 409 where the request before goes on
     BROKEN = "broken"  # no connection, or no answer
 
 
@@ -87,6 +87,8 @@ class Stream:
     seed: int
     attempts: list[Attempt] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
+    repeated: int = 0  # of those, how many had been accepted before, and the answer was lost
+    unheard: int = 0  # requests that may have been accepted, of which the stream's end kept the client from hearing
     wrong: list[str] = field(default_factory=list)  # answers that no client should ever get
 
     def __post_init__(self) -> None:
@@ -118,36 +120,43 @@ class Stream:
     def _predict(self, http: Client, random: Random, wait: int | None = None) -> Accepted | None:
         picture = random.randrange(len(self.pictures.bodies))
         body = {"image": self.pictures.bodies[picture], "model": random.choice(_MODELS)}
-        return self._submit(http, "/v1/predictions", body, [picture], wait)
+        return self._submit(http, random, "/v1/predictions", body, [picture], wait)
 
     def _batch(self, http: Client, random: Random) -> None:
         chosen = random.choices(range(len(self.pictures.bodies)), k=random.randint(2, 100))
         body = {"images": [self.pictures.bodies[each] for each in chosen], "model": random.choice(_MODELS)}
-        self._look_for(http, self._submit(http, "/v1/batches", body, chosen))
+        self._look_for(http, self._submit(http, random, "/v1/batches", body, chosen))
 
     def _submit(
-        self, http: Client, path: str, body: dict[str, Any], pictures: list[int], wait: int | None = None
+        self, http: Client, random: Random, path: str, body: dict[str, Any], pictures: list[int],
+        wait: int | None = None,
     ) -> Accepted | None:
-        """Send until it is accepted, or the stream ends."""
+        """Send until it is accepted, or the stream ends: with the same key, as what is not heard of may be accepted."""
+        broken = False
+        key = {"Idempotency-Key": f"{random.getrandbits(128):032x}"}
         while not self._ended.is_set():
             began = time.monotonic()
             try:
-                answer = http.post(path, body, wait, timeout=_PATIENCE)
+                answer = http.post(path, body, wait, timeout=_PATIENCE, headers=key)
             except requests.RequestException:
+                broken = True
                 self._note(Outcome.BROKEN, began)
                 self._ended.wait(0.2)
                 continue
             if answer.status_code in (201, 202):
                 self._note(Outcome.ACCEPTED, began)
                 found = Accepted(answer.headers["Location"], pictures)
+                self.repeated += "Idempotency-Replayed" in answer.headers
                 if answer.status_code == 201:
                     found.first = answer.json()
                 self.accepted.append(found)
                 return found
-            if answer.status_code != 503 or "Retry-After" not in answer.headers:
+            goes_on = answer.status_code == 409 and answer.json()["type"].endswith("in-flight")
+            if not (answer.status_code == 503 or goes_on) or "Retry-After" not in answer.headers:
                 self.wrong.append(f"POST {path}: {answer.status_code} {answer.text[:300]}")
             self._note(Outcome.REFUSED, began)
             self._ended.wait(min(2.0, float(answer.headers.get("Retry-After", "1"))))
+        self.unheard += broken
         return None
 
     def _look_for(self, http: Client, found: Accepted | None) -> None:

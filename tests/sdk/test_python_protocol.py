@@ -87,16 +87,20 @@ def test_an_error_that_is_no_document_is_one_all_the_same(stub: Start, picture: 
     assert raised.value.status == 502
 
 
-def test_a_submission_that_may_have_arrived_is_not_sent_twice(stub: Start) -> None:
+def test_a_submission_that_may_have_arrived_is_sent_again_only_with_a_key(stub: Start, picture: Path) -> None:
     service = stub(Answer(None))
     client, _ = client_of(service)
 
     with pytest.raises(Unreachable):
-        client.train()
+        client.classify(picture)
     assert len(service.asked) == 1
     with pytest.raises(Unreachable):
+        client.train()
+    keys = [headers["Idempotency-Key"] for _, _, headers in service.asked[1:]]
+    assert len(keys) == 5 and len(set(keys)) == 1
+    with pytest.raises(Unreachable):
         list(client.models())
-    assert len(service.asked) == 1 + 5
+    assert len(service.asked) == 1 + 5 + 5
 
 
 def test_work_is_polled_as_the_service_says_and_through_states_that_nobody_knows(stub: Start, picture: Path) -> None:

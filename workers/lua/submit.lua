@@ -1,14 +1,15 @@
 -- Accept a group: pin its model version, store its records and ask for its slices in one step, or do nothing.
 -- KEYS: group, index, pending, queued, aliases, versions, full, queue
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
---       who waits, states, owners, metadata, doc…, pixels…, digest…
---       (a doc and a pixel string for each state; an item that failed already has its error in place of pixels; digests
---       only where answers to the same pixels are reused)
--- Returns {"accepted", version, created (us), queued now, answers that were there} | {"unknown model"} |
---         {"full", queued now}
+--       who waits, states, owners, how long keys of requests are remembered (s), their lines, metadata, doc…, pixels…,
+--       digest…
+--       (a line is "place|key|fingerprint" of an item that has one; a doc and a pixel string for each state; an item that
+--       failed already has its error in place of pixels; digests only where answers to the same pixels are reused)
+-- Returns {"accepted", version, created (us), queued now, answers that were there, {"place|name"…} of items that were
+--         accepted before, without the name where that was with another body} | {"unknown model"} | {"full", queued now}
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
-local count, before = #states, 11
+local count, before = #states, 13
 local reuses = #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
@@ -17,10 +18,29 @@ if redis.call('SISMEMBER', KEYS[6], version) == 0 then
   return {'unknown model'}
 end
 local queued = tonumber(redis.call('GET', KEYS[4]) or '0')
+
+local repeated, again, new = {}, {}, {}
+for place, key, fingerprint in string.gmatch(ARGV[12], '(%d+)|([^|]+)|(%x+)') do
+  local name = group .. '/' .. place
+  local known = new[key] or redis.call('GET', key)
+  if not known then
+    new[key] = fingerprint .. '|0|' .. name
+  else
+    local old, _, found = string.match(known, '^(%x+)|(%d+)|(.*)$')
+    if found ~= name then -- else this script runs again, as its answer was lost
+      repeated[#repeated + 1] = place .. '|' .. (old == fingerprint and found or '')
+      again[tonumber(place)] = true
+      open = open - 1
+    end
+  end
+end
 -- A client that tries again after a lost answer must not be stored twice.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local fields = redis.call('HMGET', KEYS[1], 'version', 'created')
-  return {'accepted', fields[1], tonumber(fields[2]), queued, ''}
+  return {'accepted', fields[1], tonumber(fields[2]), queued, '', repeated}
+end
+if #repeated == count then
+  return {'accepted', version, 0, queued, '', repeated}
 end
 if queued + open > most or redis.call('EXISTS', KEYS[7]) == 1 then
   return {'full', queued}
@@ -34,9 +54,11 @@ local function set(field, value)
   record[#record + 1] = value
 end
 for i = 0, count - 1 do
-  local state = string.sub(states, i + 1, i + 1)
-  set('d' .. i, ARGV[before + 1 + i])
-  set((state == 'q' and 'p' or 'r') .. i, ARGV[before + 1 + count + i])
+  local state = again[i] and 'd' or string.sub(states, i + 1, i + 1)
+  if state ~= 'd' then
+    set('d' .. i, ARGV[before + 1 + i])
+    set((state == 'q' and 'p' or 'r') .. i, ARGV[before + 1 + count + i])
+  end
   if reuses and state == 'q' then
     local digest = ARGV[before + 1 + 2 * count + i]
     local known = redis.call('GET', 'hemline:answer:' .. version .. ':' .. digest)
@@ -68,4 +90,7 @@ else
   queued = redis.call('INCRBY', KEYS[4], open)
   ask(group, count, slice, message, KEYS[8], KEYS[3], math.floor(now / 1000) + due)
 end
-return {'accepted', version, now, queued, table.concat(answers)}
+for key, value in pairs(new) do
+  redis.call('SET', key, value, 'EX', ARGV[11])
+end
+return {'accepted', version, now, queued, table.concat(answers), repeated}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -88,7 +89,7 @@ class Exchange:
     ) -> AsyncGenerator[BatchItem, None]:
         start = 0
         for images in _slices(pictures):
-            batch = await self._done(Batch, "/v1/batches", _body(images=images, **fields), timeout)
+            batch = await self._done(Batch, "/v1/batches", _body(images=images, **fields), timeout, _once())
             _, path = place(batch)
             response = await self._wire.request("GET", f"{path}/results", headers={"Accept": "application/jsonl"})
             for line in response.content.splitlines():
@@ -98,7 +99,7 @@ class Exchange:
             start += len(images)
 
     async def train(self, spec: Mapping[str, Any]) -> TrainingJob:
-        response = await self._wire.request("POST", "/v1/training-jobs", json=_body(**spec))
+        response = await self._wire.request("POST", "/v1/training-jobs", json=_body(**spec), headers=_once())
         return TrainingJob.from_dict(response.json())
 
     async def wait(self, work: Any, timeout: float | None) -> Any:
@@ -158,10 +159,12 @@ class Exchange:
         else:
             await self._wire.request("POST", f"{path}/cancel")
 
-    async def _done(self, kind: type[W], path: str, body: dict[str, Any], timeout: float | None) -> W:
+    async def _done(
+        self, kind: type[W], path: str, body: dict[str, Any], timeout: float | None, more: Mapping[str, str] = {}
+    ) -> W:
         """Submit and wait. Raises TimedOut, WorkFailed."""
         deadline = self._deadline(timeout)
-        response = await self._wire.request("POST", path, json=body, headers=_prefer(deadline))
+        response = await self._wire.request("POST", path, json=body, headers={**_prefer(deadline), **more})
         return _succeeded(await self._settled(kind, response, deadline))
 
     async def _settled(self, kind: type[W], response: httpx.Response, deadline: float) -> W:
@@ -183,6 +186,11 @@ class Exchange:
 
 def _body(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _once() -> dict[str, str]:
+    """Lets a request be sent again after a lost connection: it makes nothing twice."""
+    return {"Idempotency-Key": str(uuid.uuid4())}
 
 
 def _prefer(deadline: float) -> dict[str, str]:

@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 _BUSY = (429, 503)  # the contract: nothing was accepted
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
+_KEY = "Idempotency-Key"  # with it, what arrives twice is made once
 _LONGEST = 30.0  # seconds between two tries where the service does not say
 
 
@@ -68,6 +69,11 @@ def retry_after(response: httpx.Response) -> float | None:
         return None
 
 
+def _is_busy(response: httpx.Response) -> bool:
+    # 409 with a time to wait: the request before, of which nothing was heard, goes on.
+    return response.status_code in _BUSY or response.status_code == 409 and "Retry-After" in response.headers
+
+
 class _Retries:
     """How often, and how long, a request is tried again."""
 
@@ -87,13 +93,13 @@ class _Retries:
                 response = await once()
             except httpx.TransportError as error:
                 never_sent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-                if last or not (never_sent or request.method in _IDEMPOTENT):
+                if last or not (never_sent or request.method in _IDEMPOTENT or _KEY in request.headers):
                     raise
                 seconds = pause(attempt)
                 if waited + seconds > self.patience:
                     raise
             else:
-                if last or response.status_code not in _BUSY:
+                if last or not _is_busy(response):
                     return response
                 seconds = pause(attempt, response)
                 if waited + seconds > self.patience:

@@ -80,7 +80,7 @@ export class Client {
     for await (const slice of slices(images)) {
       const deadline = this.#deadline(timeout);
       const body = { images: slice, ...fields };
-      const answer = await this.api.POST("/v1/batches", { body, params: { header: prefer(deadline) } });
+      const answer = await this.api.POST("/v1/batches", { body, params: { header: { ...prefer(deadline), ...once() } } });
       const { id } = await this.#settled<Batch>(answer, deadline);
       const { data } = await this.api.GET("/v1/batches/{batch_id}/results", {
         params: { path: { batch_id: id } },
@@ -109,7 +109,7 @@ export class Client {
 
   /** Have a training job accepted; iterate over what this returns to follow it. */
   async train(spec: Partial<TrainingJobRequest> = {}): Promise<Training> {
-    const { data } = await this.api.POST("/v1/training-jobs", { body: spec });
+    const { data } = await this.api.POST("/v1/training-jobs", { body: spec, params: { header: once() } });
     return new Training(this, data as TrainingJob);
   }
 
@@ -246,6 +246,11 @@ function left(deadline: number): number {
 function prefer(deadline: number): { Prefer?: string } {
   const seconds = Math.ceil(Math.min(HOLD, left(deadline)));
   return seconds > 0 ? { Prefer: `wait=${seconds}` } : {};
+}
+
+/** Lets a request be sent again after a lost connection: it makes nothing twice. */
+function once(): { "Idempotency-Key": string } {
+  return { "Idempotency-Key": crypto.randomUUID() };
 }
 
 function succeeded<W extends Prediction | TrainingJob>(work: W): W {

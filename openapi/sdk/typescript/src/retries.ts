@@ -8,6 +8,7 @@ const BUSY = [429, 503]; // the contract: nothing was accepted
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE"];
 // Node names these in the cause of a failed fetch. Browsers don't say, so there a POST is not sent again.
 const NEVER_SENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"];
+const KEY = "Idempotency-Key"; // with it, what arrives twice is made once
 const LONGEST = 30; // seconds between two tries where the service does not say
 const SILENCE = 60; // seconds until an answer has to begin: longer than any request is held
 
@@ -52,14 +53,14 @@ export function retrying(
         const response = await answered(fetch, request.clone(), silence);
         if (response.status < 400) return response;
         seconds = pause(attempt, response);
-        if (last || !BUSY.includes(response.status) || waited + seconds > patience) {
+        if (last || !isBusy(response) || waited + seconds > patience) {
           throw await problem(response, request.url);
         }
         await response.body?.cancel();
       } catch (error) {
         if (!(error instanceof TypeError)) throw error; // what fetch throws where there is no answer
         seconds = pause(attempt);
-        const again = IDEMPOTENT.includes(request.method) || neverSent(error);
+        const again = IDEMPOTENT.includes(request.method) || request.headers.has(KEY) || neverSent(error);
         if (last || !again || waited + seconds > patience) {
           throw new Unreachable(`There was no answer to ${request.url}`, error.cause ?? error);
         }
@@ -68,6 +69,11 @@ export function retrying(
       await sleep(seconds);
     }
   };
+}
+
+function isBusy(response: Response): boolean {
+  // 409 with a time to wait: the request before, of which nothing was heard, goes on.
+  return BUSY.includes(response.status) || (response.status === 409 && response.headers.has("Retry-After"));
 }
 
 /** An answer, as soon as its head is there. */

@@ -97,12 +97,16 @@ test("an error that is no document is one all the same", async () => {
   });
 });
 
-test("a submission that may have arrived is not sent twice", async () => {
+test("a submission that may have arrived is sent again only with a key", async () => {
   await using([{}], async (client, _, service) => {
-    await assert.rejects(client.train(), Unreachable);
+    await assert.rejects(client.classify(PICTURE), Unreachable);
     assert.equal(service.asked.length, 1);
     await assert.rejects(client.models().next(), Unreachable);
     assert.equal(service.asked.length, 1 + 5);
+    await assert.rejects(client.train(), Unreachable);
+    const keys = service.asked.slice(6).map((asked) => asked.headers["idempotency-key"]);
+    assert.equal(keys.length, 5);
+    assert.equal(new Set(keys).size, 1);
   });
 });
 

@@ -2510,6 +2510,11 @@ export interface operations {
                  * @example wait=5
                  */
                 Prefer?: string;
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -2527,6 +2532,8 @@ export interface operations {
                     Location?: string;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
                     /** @description `decode`, `queue` and `inference` of what is done, in ms. */
                     "Server-Timing"?: string;
                     [name: string]: unknown;
@@ -2540,10 +2547,12 @@ export interface operations {
                 headers: {
                     /** @description Where the resource is. */
                     Location?: string;
-                    /** @description Seconds after which asking again is worth it. */
-                    "Retry-After"?: number;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2575,6 +2584,24 @@ export interface operations {
                 headers: {
                     /** @description What is missing (RFC 6750). */
                     "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What the `Idempotency-Key` made is gone. */
+            410: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -2892,6 +2919,11 @@ export interface operations {
                  * @example wait=5
                  */
                 Prefer?: string;
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -2910,6 +2942,8 @@ export interface operations {
                     Location?: string;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2921,10 +2955,12 @@ export interface operations {
                 headers: {
                     /** @description Where the resource is. */
                     Location?: string;
-                    /** @description Seconds after which asking again is worth it. */
-                    "Retry-After"?: number;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2956,6 +2992,24 @@ export interface operations {
                 headers: {
                     /** @description What is missing (RFC 6750). */
                     "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What the `Idempotency-Key` made is gone. */
+            410: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -3319,7 +3373,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is too late for that. */
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3437,6 +3491,11 @@ export interface operations {
                  * @example wait=5
                  */
                 Prefer?: string;
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3454,6 +3513,8 @@ export interface operations {
                     Location?: string;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3465,10 +3526,12 @@ export interface operations {
                 headers: {
                     /** @description Where the resource is. */
                     Location?: string;
-                    /** @description Seconds after which asking again is worth it. */
-                    "Retry-After"?: number;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3500,6 +3563,24 @@ export interface operations {
                 headers: {
                     /** @description What is missing (RFC 6750). */
                     "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What the `Idempotency-Key` made is gone. */
+            410: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -3708,7 +3789,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is too late for that. */
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3918,6 +3999,11 @@ export interface operations {
                  * @example wait=5
                  */
                 Prefer?: string;
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3935,6 +4021,8 @@ export interface operations {
                     Location?: string;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3946,10 +4034,12 @@ export interface operations {
                 headers: {
                     /** @description Where the resource is. */
                     Location?: string;
-                    /** @description Seconds after which asking again is worth it. */
-                    "Retry-After"?: number;
                     /** @description `wait=N` where the preference was honoured. */
                     "Preference-Applied"?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3981,6 +4071,24 @@ export interface operations {
                 headers: {
                     /** @description What is missing (RFC 6750). */
                     "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What the `Idempotency-Key` made is gone. */
+            410: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -4370,7 +4478,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is too late for that. */
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4404,7 +4512,13 @@ export interface operations {
     trainBestTrial: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description The id of the tuning job.
@@ -4425,6 +4539,8 @@ export interface operations {
                 headers: {
                     /** @description Where the resource is. */
                     Location?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
                     /** @description Seconds after which asking again is worth it. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4473,8 +4589,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is too late for that. */
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What the `Idempotency-Key` made is gone. */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4751,7 +4876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is too late for that. */
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5189,7 +5314,13 @@ export interface operations {
     createDataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5204,10 +5335,21 @@ export interface operations {
                 headers: {
                     /** @description Where the resource is. */
                     Location?: string;
+                    /** @description `true` where an earlier request with this key made it. */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key was sent. */
@@ -5226,6 +5368,24 @@ export interface operations {
                 headers: {
                     /** @description What is missing (RFC 6750). */
                     "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What the `Idempotency-Key` made is gone. */
+            410: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -5423,7 +5583,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is too late for that. */
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5535,7 +5695,13 @@ export interface operations {
     createKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5581,6 +5747,15 @@ export interface operations {
                 headers: {
                     /** @description What is missing (RFC 6750). */
                     "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -5639,7 +5814,13 @@ export interface operations {
     rotateKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A value of your own that no other request to this path has, a random UUID say. When you do not hear the answer, send the request again with the same key: nothing is made anew, and the answer is about what is there. Keys are remembered for a day.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description The id of the key.
@@ -5660,6 +5841,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key was sent. */
@@ -5686,6 +5876,24 @@ export interface operations {
             };
             /** @description There is none; it may have expired or been deleted. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the request has to change; `errors` says what. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -16,10 +16,14 @@ def _get_kwargs(
     *,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(prefer, Unset):
         headers["Prefer"] = prefer
+
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -64,6 +68,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
 
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
@@ -110,6 +124,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Batch | Problem]:
     """Classify many pictures
 
@@ -121,6 +136,7 @@ def sync_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (BatchRequest):
         body (BatchUpload):
 
@@ -135,6 +151,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -149,6 +166,7 @@ def sync(
     client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Batch | Problem | None:
     """Classify many pictures
 
@@ -160,6 +178,7 @@ def sync(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (BatchRequest):
         body (BatchUpload):
 
@@ -175,6 +194,7 @@ def sync(
         client=client,
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -183,6 +203,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Batch | Problem]:
     """Classify many pictures
 
@@ -194,6 +215,7 @@ async def asyncio_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (BatchRequest):
         body (BatchUpload):
 
@@ -208,6 +230,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -220,6 +243,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: BatchRequest | BatchUpload | Unset = UNSET,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Batch | Problem | None:
     """Classify many pictures
 
@@ -231,6 +255,7 @@ async def asyncio(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (BatchRequest):
         body (BatchUpload):
 
@@ -247,5 +272,6 @@ async def asyncio(
             client=client,
             body=body,
             prefer=prefer,
+            idempotency_key=idempotency_key,
         )
     ).parsed

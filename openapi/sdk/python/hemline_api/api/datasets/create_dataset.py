@@ -8,14 +8,17 @@ from ...client import AuthenticatedClient, Client
 from ...models.dataset import Dataset
 from ...models.dataset_upload import DatasetUpload
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: DatasetUpload,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -36,6 +39,11 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_201
 
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
     if response.status_code == 401:
         response_401 = Problem.from_dict(response.json())
 
@@ -45,6 +53,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
 
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
@@ -90,6 +108,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: DatasetUpload,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Dataset | Problem]:
     """Upload a data set
 
@@ -100,6 +119,7 @@ def sync_detailed(
     pictures of each class that the network is to learn.
 
     Args:
+        idempotency_key (str | Unset):
         body (DatasetUpload):
 
     Raises:
@@ -112,6 +132,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -125,6 +146,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: DatasetUpload,
+    idempotency_key: str | Unset = UNSET,
 ) -> Dataset | Problem | None:
     """Upload a data set
 
@@ -135,6 +157,7 @@ def sync(
     pictures of each class that the network is to learn.
 
     Args:
+        idempotency_key (str | Unset):
         body (DatasetUpload):
 
     Raises:
@@ -148,6 +171,7 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -155,6 +179,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: DatasetUpload,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Dataset | Problem]:
     """Upload a data set
 
@@ -165,6 +190,7 @@ async def asyncio_detailed(
     pictures of each class that the network is to learn.
 
     Args:
+        idempotency_key (str | Unset):
         body (DatasetUpload):
 
     Raises:
@@ -177,6 +203,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -188,6 +215,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: DatasetUpload,
+    idempotency_key: str | Unset = UNSET,
 ) -> Dataset | Problem | None:
     """Upload a data set
 
@@ -198,6 +226,7 @@ async def asyncio(
     pictures of each class that the network is to learn.
 
     Args:
+        idempotency_key (str | Unset):
         body (DatasetUpload):
 
     Raises:
@@ -212,5 +241,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            idempotency_key=idempotency_key,
         )
     ).parsed

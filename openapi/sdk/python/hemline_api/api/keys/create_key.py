@@ -8,14 +8,17 @@ from ...client import AuthenticatedClient, Client
 from ...models.key_request import KeyRequest
 from ...models.new_key import NewKey
 from ...models.problem import Problem
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: KeyRequest,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -50,6 +53,11 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
@@ -95,12 +103,14 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: KeyRequest,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[NewKey | Problem]:
     """Make an API key
 
      Make a key, whose token is shown once: the service keeps only a digest of it.
 
     Args:
+        idempotency_key (str | Unset):
         body (KeyRequest):
 
     Raises:
@@ -113,6 +123,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -126,12 +137,14 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: KeyRequest,
+    idempotency_key: str | Unset = UNSET,
 ) -> NewKey | Problem | None:
     """Make an API key
 
      Make a key, whose token is shown once: the service keeps only a digest of it.
 
     Args:
+        idempotency_key (str | Unset):
         body (KeyRequest):
 
     Raises:
@@ -145,6 +158,7 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -152,12 +166,14 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: KeyRequest,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[NewKey | Problem]:
     """Make an API key
 
      Make a key, whose token is shown once: the service keeps only a digest of it.
 
     Args:
+        idempotency_key (str | Unset):
         body (KeyRequest):
 
     Raises:
@@ -170,6 +186,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -181,12 +198,14 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: KeyRequest,
+    idempotency_key: str | Unset = UNSET,
 ) -> NewKey | Problem | None:
     """Make an API key
 
      Make a key, whose token is shown once: the service keeps only a digest of it.
 
     Args:
+        idempotency_key (str | Unset):
         body (KeyRequest):
 
     Raises:
@@ -201,5 +220,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            idempotency_key=idempotency_key,
         )
     ).parsed

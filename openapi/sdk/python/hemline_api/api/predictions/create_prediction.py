@@ -15,10 +15,14 @@ def _get_kwargs(
     *,
     body: PredictionRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(prefer, Unset):
         headers["Prefer"] = prefer
+
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -58,6 +62,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
 
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
@@ -106,6 +120,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: PredictionRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Prediction | Problem]:
     """Classify a picture
 
@@ -115,6 +130,7 @@ def sync_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (PredictionRequest):
 
     Raises:
@@ -128,6 +144,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -142,6 +159,7 @@ def sync(
     client: AuthenticatedClient,
     body: PredictionRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Prediction | Problem | None:
     """Classify a picture
 
@@ -151,6 +169,7 @@ def sync(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (PredictionRequest):
 
     Raises:
@@ -165,6 +184,7 @@ def sync(
         client=client,
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -173,6 +193,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: PredictionRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Prediction | Problem]:
     """Classify a picture
 
@@ -182,6 +203,7 @@ async def asyncio_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (PredictionRequest):
 
     Raises:
@@ -195,6 +217,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -207,6 +230,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: PredictionRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Prediction | Problem | None:
     """Classify a picture
 
@@ -216,6 +240,7 @@ async def asyncio(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (PredictionRequest):
 
     Raises:
@@ -231,5 +256,6 @@ async def asyncio(
             client=client,
             body=body,
             prefer=prefer,
+            idempotency_key=idempotency_key,
         )
     ).parsed

@@ -15,10 +15,14 @@ def _get_kwargs(
     *,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(prefer, Unset):
         headers["Prefer"] = prefer
+
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -58,6 +62,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
 
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
@@ -106,6 +120,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
     """Train a model
 
@@ -117,6 +132,7 @@ def sync_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TrainingJobRequest):
 
     Raises:
@@ -130,6 +146,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -144,6 +161,7 @@ def sync(
     client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
     """Train a model
 
@@ -155,6 +173,7 @@ def sync(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TrainingJobRequest):
 
     Raises:
@@ -169,6 +188,7 @@ def sync(
         client=client,
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -177,6 +197,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
     """Train a model
 
@@ -188,6 +209,7 @@ async def asyncio_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TrainingJobRequest):
 
     Raises:
@@ -201,6 +223,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -213,6 +236,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: TrainingJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
     """Train a model
 
@@ -224,6 +248,7 @@ async def asyncio(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TrainingJobRequest):
 
     Raises:
@@ -239,5 +264,6 @@ async def asyncio(
             client=client,
             body=body,
             prefer=prefer,
+            idempotency_key=idempotency_key,
         )
     ).parsed

@@ -15,10 +15,14 @@ def _get_kwargs(
     *,
     body: TuningJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(prefer, Unset):
         headers["Prefer"] = prefer
+
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -58,6 +62,16 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
         response_403 = Problem.from_dict(response.json())
 
         return response_403
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
 
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
@@ -104,6 +118,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: TuningJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Problem | TuningJob]:
     """Search hyperparameters
 
@@ -116,6 +131,7 @@ def sync_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TuningJobRequest):  Example: {'network': 'tutorial_cnn', 'dataset': 'fashion-mnist',
             'trials': 12, 'epochs': 3, 'fraction': 0.1, 'search_space': {'learning_rate': {'low':
             0.01, 'high': 1.0, 'log': True}, 'batch_size': {'choices': [32, 64, 128]},
@@ -132,6 +148,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -146,6 +163,7 @@ def sync(
     client: AuthenticatedClient,
     body: TuningJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Problem | TuningJob | None:
     """Search hyperparameters
 
@@ -158,6 +176,7 @@ def sync(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TuningJobRequest):  Example: {'network': 'tutorial_cnn', 'dataset': 'fashion-mnist',
             'trials': 12, 'epochs': 3, 'fraction': 0.1, 'search_space': {'learning_rate': {'low':
             0.01, 'high': 1.0, 'log': True}, 'batch_size': {'choices': [32, 64, 128]},
@@ -175,6 +194,7 @@ def sync(
         client=client,
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -183,6 +203,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: TuningJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Problem | TuningJob]:
     """Search hyperparameters
 
@@ -195,6 +216,7 @@ async def asyncio_detailed(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TuningJobRequest):  Example: {'network': 'tutorial_cnn', 'dataset': 'fashion-mnist',
             'trials': 12, 'epochs': 3, 'fraction': 0.1, 'search_space': {'learning_rate': {'low':
             0.01, 'high': 1.0, 'log': True}, 'batch_size': {'choices': [32, 64, 128]},
@@ -211,6 +233,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         prefer=prefer,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -223,6 +246,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: TuningJobRequest,
     prefer: str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Problem | TuningJob | None:
     """Search hyperparameters
 
@@ -235,6 +259,7 @@ async def asyncio(
 
     Args:
         prefer (str | Unset):
+        idempotency_key (str | Unset):
         body (TuningJobRequest):  Example: {'network': 'tutorial_cnn', 'dataset': 'fashion-mnist',
             'trials': 12, 'epochs': 3, 'fraction': 0.1, 'search_space': {'learning_rate': {'low':
             0.01, 'high': 1.0, 'log': True}, 'batch_size': {'choices': [32, 64, 128]},
@@ -253,5 +278,6 @@ async def asyncio(
             client=client,
             body=body,
             prefer=prefer,
+            idempotency_key=idempotency_key,
         )
     ).parsed

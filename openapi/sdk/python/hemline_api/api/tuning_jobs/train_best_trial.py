@@ -16,8 +16,11 @@ def _get_kwargs(
     tune_id: str,
     *,
     body: TrainBestRequest | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -66,6 +69,11 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_409
 
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+        return response_410
+
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
 
@@ -113,6 +121,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
     """Train the best trial in full
 
@@ -121,6 +130,7 @@ def sync_detailed(
 
     Args:
         tune_id (str):
+        idempotency_key (str | Unset):
         body (TrainBestRequest | Unset):
 
     Raises:
@@ -134,6 +144,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         tune_id=tune_id,
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -148,6 +159,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
     """Train the best trial in full
 
@@ -156,6 +168,7 @@ def sync(
 
     Args:
         tune_id (str):
+        idempotency_key (str | Unset):
         body (TrainBestRequest | Unset):
 
     Raises:
@@ -170,6 +183,7 @@ def sync(
         tune_id=tune_id,
         client=client,
         body=body,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -178,6 +192,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Response[Problem | TrainingJob]:
     """Train the best trial in full
 
@@ -186,6 +201,7 @@ async def asyncio_detailed(
 
     Args:
         tune_id (str):
+        idempotency_key (str | Unset):
         body (TrainBestRequest | Unset):
 
     Raises:
@@ -199,6 +215,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         tune_id=tune_id,
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -211,6 +228,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: TrainBestRequest | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
 ) -> Problem | TrainingJob | None:
     """Train the best trial in full
 
@@ -219,6 +237,7 @@ async def asyncio(
 
     Args:
         tune_id (str):
+        idempotency_key (str | Unset):
         body (TrainBestRequest | Unset):
 
     Raises:
@@ -234,5 +253,6 @@ async def asyncio(
             tune_id=tune_id,
             client=client,
             body=body,
+            idempotency_key=idempotency_key,
         )
     ).parsed
