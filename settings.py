@@ -36,6 +36,9 @@ def setting(
     return field(default=default, repr=not secret, metadata=metadata)
 
 
+_RATES = r"off|[1-9][0-9]*/(second|minute|hour|day)(;[1-9][0-9]*/(second|minute|hour|day))*"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an operator may set. Durations are in seconds, sizes in bytes."""
@@ -81,8 +84,35 @@ class Settings:
     )
     max_dataset_bytes: int = setting(256 * MIB, "A larger upload of a data set is refused with 413.", least=1024)
     max_pixels: int = setting(24_000_000, "A picture with more pixels is refused before it is decoded.", least=784)
+    rate_limit: str = setting(
+        "1000/second", "How often each API key may ask, as `100/second;3000/minute`; more is refused with 429.",
+        like=_RATES,
+    )  # fmt: skip
+    address_rate_limit: str = setting(
+        "200/second", "The same for each address, of requests without a valid key. Loopback that needs none is free.",
+        like=_RATES,
+    )  # fmt: skip
+    trusted_proxies: int = setting(
+        0, "Proxies before the service that add to `X-Forwarded-For`: the first of them saw the caller's address.",
+        least=0,
+    )  # fmt: skip
+    trusted_hosts: str = setting(
+        "", "Names, with commas, by which a service on loopback without keys may be asked for, besides loopback's own.",
+    )
+    max_requests: int = setting(2048, "Requests that a web process has at work; more are refused with 503.", least=8)
+    max_connections: int = setting(8192, "Connections of a web process; more are closed at once.", least=16)
     max_held: int = setting(1024, "Requests that a web process holds for `Prefer: wait`; more are not held.", least=0)
     max_wait: float = setting(30.0, "Longest time that `Prefer: wait` holds a request.", least=0)
+    max_queued_per_key: int = setting(
+        10_000, "Predictions of one key that may wait, those of batches in JSON included; more are refused with 429.",
+        least=1,
+    )  # fmt: skip
+    max_bulk_per_key: int = setting(
+        200_000, "Pictures in batches from files of one key that may wait; more are refused with 429.", least=1
+    )
+    max_jobs_per_key: int = setting(
+        100, "Training and tuning jobs of one key that may wait or run; more are refused with 429.", least=1
+    )
     max_queued: int = setting(50_000, "Predictions that may wait; more are refused with 503.", least=1)
     max_memory_share: float = setting(0.8, "Share of Redis' maxmemory above which submissions are refused.", least=0.1)
     result_ttl: int = setting(3600, "How long predictions and batches are kept after they ended.", least=1)

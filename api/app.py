@@ -14,9 +14,10 @@ from redis import Redis
 from werkzeug.routing import MapAdapter
 
 from api import (
-    auth, batches, datasets, errors, guide, health, keys, metrics, models, pages, predictions, training_jobs,
+    auth, batches, datasets, errors, guide, health, keys, limits, metrics, models, pages, predictions, training_jobs,
     tuning_jobs,
 )  # fmt: skip
+from api.limits import RateLimits
 from api.observation import observe
 from api.parts import LATER, Held, Parts, parts
 from api.responses import Later
@@ -108,6 +109,8 @@ def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing 
     app.register_blueprint(metrics.blueprint)
     errors.register(app)
     observe(app, app.extensions["hemline"].metrics, settings.access_log, tracing)
+    if app.extensions["hemline"].limits is not None:
+        limits.register(app)
     auth.guard(app)
     app.after_request(pages.guard)
     return app
@@ -135,6 +138,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         datasets=DatasetStore(artifacts),
         keys=KeyStore(redis),
         idempotency=Idempotency(redis, settings.idempotency_ttl),
+        limits=RateLimits.from_settings(loop_redis, settings),
         verifier=Verifier(loop_redis, settings.admin_key) if settings.authenticates() else None,
         celery=celery,
         metrics=Metrics(redis),

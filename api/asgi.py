@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import orjson
 from flask import Flask, Response
 from flask.ctx import RequestContext
 from werkzeug.exceptions import ClientDisconnected
@@ -26,6 +27,8 @@ from werkzeug.http import remove_entity_headers
 
 from api import auth
 from api.app import create_app
+from api.errors import PROBLEM_JSON
+from api.limits import VERDICT
 from api.observation import BEGAN, about
 from api.parts import BODY, LATER, Parts
 from api.responses import Later
@@ -44,6 +47,11 @@ _SMALL = 64 * 1024
 # long the event loop may have to wait for a thread that reads a thousand pictures.
 _SWITCH_INTERVAL = 0.001
 _SLOWEST_BODY = 30.0  # seconds in which a small body has to come, and the next piece of a large one
+
+_BUSY = orjson.dumps({
+    "type": "urn:hemline:problem:busy", "title": "Service Unavailable", "status": 503,
+    "detail": "Too many requests are at work, and this one was not read. Try again after the time in Retry-After.",
+})  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +88,8 @@ class Application:
         self._flask = flask
         self._parts: Parts = flask.extensions["hemline"]
         self._pool = ThreadPoolExecutor(threads, "request")
+        self._at_work, self._most = 0, self._parts.settings.max_requests
+        self._proxies = self._parts.settings.trusted_proxies
         self._leaving = False
         self._on_leave = on_leave
         self._ends = ends
@@ -112,9 +122,29 @@ class Application:
         self._on_leave()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, unless there are too many already: saying so at once costs next to nothing."""
+        if self._at_work >= self._most:
+            await _send_whole(self._busy(), scope["method"], send)
+            return
+        self._at_work += 1
+        try:
+            await self._work(scope, receive, send)
+        finally:
+            self._at_work -= 1
+
+    def _busy(self) -> Response:
+        with self._flask.app_context():
+            seconds = self._parts.backlog.retry_after()
+        return Response(_BUSY, 503, {"Retry-After": str(seconds), "Connection": "close"}, content_type=PROBLEM_JSON)
+
+    async def _work(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         environ = _environ(scope)
-        environ[auth.CALLER] = auth.recall(self._parts, environ) or await auth.identify(self._parts, environ)
+        if self._proxies:
+            environ["REMOTE_ADDR"] = _address(environ, self._proxies)
+        who = environ[auth.CALLER] = auth.recall(self._parts, environ) or await auth.identify(self._parts, environ)
+        if self._parts.limits is not None:
+            environ[VERDICT] = await self._parts.limits.judge(environ, who)
         length = environ.get("CONTENT_LENGTH", "0" if "HTTP_TRANSFER_ENCODING" not in environ else "")
         context = self._flask.request_context(environ)
         with context:
@@ -178,6 +208,12 @@ def _environ(scope: Scope) -> dict[str, Any]:
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ
+
+
+def _address(environ: dict[str, Any], proxies: int) -> str:
+    """Where a request comes from: what the outermost of so many proxies of ours saw. What is before that is hearsay."""
+    seen = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    return str(seen[-proxies] if len(seen) >= proxies else environ["REMOTE_ADDR"])
 
 
 _VARIABLES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}

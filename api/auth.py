@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Flask, Request, request
 from redis import RedisError
@@ -58,6 +59,13 @@ class ForeignPage(Exception):
     """A browser says that a page from elsewhere sends this, and no key shows that its user wants it."""
 
 
+class ForeignName(Exception):
+    """A service that this machine alone may use is asked for by a name that is not this machine's.
+
+    That is what a page does whose own name was made to lead here (DNS rebinding): browsers take us for its server.
+    """
+
+
 class Need(NamedTuple):
     """What a view asks of its callers: one of these scopes, or else to come from this machine."""
 
@@ -81,6 +89,9 @@ def guard(app: Flask) -> None:
         endpoint: need for endpoint, view in app.view_functions.items() if (need := getattr(view, "need", None))
     }
 
+    names = app.extensions["hemline"].settings.trusted_hosts.split(",")
+    hosts = frozenset(name.strip().lower() for name in names if name.strip())
+
     @app.before_request
     def check() -> None:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # not the slow proxy
@@ -90,8 +101,20 @@ def guard(app: Flask) -> None:
         who = _caller(asked.environ)
         if need.scopes.isdisjoint(who.scopes):
             raise Forbidden(need.scopes)
+        if not who.key and not _is_ours(asked.environ.get("HTTP_HOST", ""), asked.environ["SERVER_NAME"], hosts):
+            raise ForeignName
         if not who.key and asked.method not in _SAFE and asked.environ.get(_FROM, "none") not in _HERE:
             raise ForeignPage
+
+
+@lru_cache(256)
+def _is_ours(host: str, server: str, more: frozenset[str]) -> bool:
+    """Whether a service that asks for no keys may be asked for by this name: on loopback, by those of loopback."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        name = ""
+    return not host or not _is_loopback(server) or is_loopback(name) or name in more
 
 
 def caller() -> Caller:

@@ -24,6 +24,7 @@ _CHALLENGE = {"WWW-Authenticate": {"description": "What is missing (RFC 6750).",
 _REFUSALS = {
     401: "No valid API key was sent.",
     403: "The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it.",
+    421: "No keys are asked for on loopback, and it was asked for by a name that is not loopback's.",
 }
 
 
@@ -78,8 +79,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 # Or nothing at all, where the service asks for no keys.
                 said_of_it |= {"security": [{"bearer": []}, {}], "x-scopes": sorted(needed)}
                 for status, reason in _REFUSALS.items():
+                    headers = None if status == 421 else _CHALLENGE
                     view = self.alt_response(
-                        status, schema=ProblemSchema, content_type=PROBLEM_JSON, description=reason, headers=_CHALLENGE
+                        status, schema=ProblemSchema, content_type=PROBLEM_JSON, description=reason, headers=headers
                     )(view)
             return _documenting(super(Blueprint, self).doc(**said_of_it))(view)
 

@@ -13,8 +13,9 @@ from flask import Flask, Response, request
 from redis import RedisError
 from werkzeug.exceptions import HTTPException
 
-from api.auth import Forbidden, ForeignPage, Unauthenticated
+from api.auth import Forbidden, ForeignName, ForeignPage, Unauthenticated
 from api.idempotency import ShownOnce
+from api.limits import RateLimited
 from api.observation import about
 from api.parts import parts
 from api.schemas import ProblemSchema
@@ -25,7 +26,7 @@ from ml.registry import UnknownModel as UnknownVersion
 from ml.spec import InvalidSpec
 from workers.idempotency import Gone, InFlight, KeyReused
 from workers.records import QueueFull, UnknownModel
-from workers.jobs import TooManyJobs
+from workers.jobs import TooManyJobs, TooMuchOpen
 
 PROBLEM_JSON = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -101,6 +102,12 @@ def register(app: Flask) -> None:
         detail = "A page of another site sent this. Where no keys are asked for, only this service's own pages may."
         return problem(403, detail, kind="foreign-page")
 
+    @app.errorhandler(ForeignName)
+    def foreign_name(_: ForeignName) -> Response:
+        detail = ("This service is for its own machine, and was asked for by another name. Ask for 127.0.0.1 or "
+                  "localhost; behind a proxy, name its host in HEMLINE_TRUSTED_HOSTS, or ask for keys.")  # fmt: skip
+        return problem(421, detail, kind="foreign-name")
+
     @app.errorhandler(InvalidImage)
     def invalid_image(error: InvalidImage) -> Response:
         return problem(422, kind="invalid-image", errors=[{"pointer": "#/image", "detail": str(error)}])
@@ -133,6 +140,19 @@ def register(app: Flask) -> None:
     def too_many_jobs(error: TooManyJobs) -> Response:
         detail = f"{error}. Cancel some, or try again after the time in Retry-After."
         return problem(503, detail, kind="queue-full", headers={"Retry-After": "60"})
+
+    @app.errorhandler(RateLimited)
+    def rate_limited(error: RateLimited) -> Response:
+        item, name = error.verdict.item, error.verdict.name
+        whose = "This key" if name == "key" else "This address, without a valid key,"
+        detail = f"{whose} may ask {item.amount} times in {item.get_expiry()} s. Wait as long as Retry-After says."
+        return problem(429, detail, kind="rate-limited", headers={"Retry-After": str(error.verdict.reset)})
+
+    @app.errorhandler(TooMuchOpen)
+    def too_much_open(error: TooMuchOpen) -> Response:
+        detail = f"{error}. Wait until some of that is done, or cancel some."
+        headers = {"Retry-After": str(max(1, parts().backlog.retry_after()))}
+        return problem(429, detail, kind="too-much-open", headers=headers)
 
     @app.errorhandler(QueueFull)
     def queue_full(error: QueueFull) -> Response:

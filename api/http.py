@@ -15,11 +15,15 @@ _SLOWEST_HEAD = 30.0
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's, which by itself waits for the end of a head of any length for ever."""
 
+    most = 8192  # connections of a process; who comes when there are as many is sent away
     _deadline: asyncio.TimerHandle | None = None
     _head = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()
+            return
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -53,6 +57,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def bounded(connections: int) -> type[BoundedProtocol]:
+    """The protocol of a process that has so many connections at most."""
+    return type("Bounded", (BoundedProtocol,), {"most": connections})
 
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

@@ -12,6 +12,7 @@ from celery import Celery
 from flask import current_app
 from redis import Redis
 
+from api.limits import RateLimits
 from ml.images import ContractImage, read_image
 from ml.registry import Registry
 from settings import Settings
@@ -68,6 +69,7 @@ class Parts:
     datasets: DatasetStore
     keys: KeyStore
     idempotency: Idempotency
+    limits: RateLimits | None  # none where none apply
     verifier: Verifier | None  # none where no keys are asked for
     celery: Celery
     metrics: Metrics

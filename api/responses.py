@@ -63,13 +63,14 @@ def problems(blueprint: Any, *statuses: int) -> Callable[[View], View]:
         409: "It is too late for that, or too early: an earlier request with the `Idempotency-Key` has not ended.",
         410: "What the `Idempotency-Key` made is gone.", 413: "The body is too large.",
         415: "The body is not sent as JSON.",
-        422: "Something in the request has to change; `errors` says what.", 500: "An error on our side.",
+        422: "Something in the request has to change; `errors` says what.",
+        429: "Too many requests, or too much work that waits, of this key or address.", 500: "An error on our side.",
         503: "Too much is waiting, or Redis is away; nothing was accepted.",
     }  # fmt: skip
 
     def document(view: View) -> View:
-        for status in sorted({*statuses, 500, 503}):
-            headers = {"Retry-After": _RETRY_AFTER} if status == 503 else None
+        for status in sorted({*statuses, 429, 500, 503}):
+            headers = {"Retry-After": _RETRY_AFTER} if status in (429, 503) else None
             view = blueprint.alt_response(
                 status, schema=ProblemSchema, content_type=PROBLEM_JSON, description=reasons[status], headers=headers
             )(view)

@@ -22,7 +22,7 @@ from typing import Any
 import uvicorn
 
 from api import asgi
-from api.http import BoundedProtocol
+from api.http import bounded
 from api.listeners import BACKLOG, HandOver, listeners
 from settings import InvalidSetting, Settings
 
@@ -123,7 +123,8 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         return asgi.app(leave)
 
     config = uvicorn.Config(
-        application, factory=True, loop="uvloop", http=BoundedProtocol, ws="none", interface="asgi3", lifespan="on",
+        application, factory=True, loop="uvloop", http=bounded(settings.max_connections), ws="none",
+        interface="asgi3", lifespan="on",
         log_config=None, access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE, timeout_graceful_shutdown=_FAREWELL,
     )  # fmt: skip

@@ -34,7 +34,7 @@ from ml.dataset_files import CLASSES
 from settings import Settings
 from workers import ids
 from workers.groups import ALIASES, BULK, FULL, PENDING, VERSIONS, Groups, index, key, part_name, script
-from workers.jobs import JobState
+from workers.jobs import JobState, TooMuchOpen
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import STATES, Group, Item, Prediction, QueueFull, UnknownModel, states_of
 
@@ -90,22 +90,25 @@ class BatchStore:
     """All batches. Any method may raise redis.RedisError when Redis cannot be reached."""
 
     def __init__(
-        self, redis: Redis, groups: Groups, *, ttl: int, slice_size: int, lease: float, max_memory_share: float
+        self, redis: Redis, groups: Groups, *, ttl: int, slice_size: int, lease: float, max_memory_share: float,
+        most_of_one: int = 200_000,
     ) -> None:
         self._redis = redis
         self._groups = groups
         self.ttl = ttl
         self._limits = (ttl, round(lease * 1000), slice_size)
+        self._most_of_one = most_of_one
         self._share = max_memory_share * _SHARE
         self._submit, self._withdraw = (
-            script(redis, "ask", "parts", f"batch_{name}") for name in ("submit", "withdraw")
+            script(redis, "ask", "parts", "open", f"batch_{name}") for name in ("submit", "withdraw")
         )
 
     @classmethod
     def from_settings(cls, redis: Redis, groups: Groups, settings: Settings) -> Self:
         """The store, as an operator set it."""
         return cls(redis, groups, ttl=settings.result_ttl, slice_size=settings.batch_size, lease=settings.lease,
-                   max_memory_share=settings.max_memory_share)  # fmt: skip
+                   max_memory_share=settings.max_memory_share,
+                   most_of_one=settings.max_bulk_per_key)  # fmt: skip
 
     @contextmanager
     def draft(self, model: str, owner: str = "", name: str | None = None) -> Iterator[Draft]:
@@ -225,7 +228,7 @@ class BatchStore:
         keys = [key(draft.name), index(draft.name), PENDING, BULK, ALIASES, VERSIONS, FULL, queue_key(queue)]
         answer = self._submit(keys, [
             draft.name, draft.model, *self._limits, draft.parts, draft.open, draft.failed, int(draft.labelled),
-            orjson.dumps(metadata), slice_template(queue), draft.owner,
+            orjson.dumps(metadata), slice_template(queue), draft.owner, self._most_of_one,
         ])  # fmt: skip
         match answer:
             case [b"accepted", version, created]:
@@ -236,6 +239,8 @@ class BatchStore:
                              self.ttl, metadata, counts, draft.parts, confusion, draft.owner)  # fmt: skip
             case [b"unknown model"]:
                 raise UnknownModel(draft.model)
+            case [b"over"]:
+                raise TooMuchOpen("With this file, more pictures in files of this key would be waiting than may")
             case [b"full"]:
                 raise QueueFull("Redis has little memory left")
             case _:

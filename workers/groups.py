@@ -19,7 +19,7 @@ from redis import Redis
 
 from settings import Settings
 from workers import ids
-from workers.jobs import JobState
+from workers.jobs import JobState, TooMuchOpen
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import (
     EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Prediction, QueueFull, Slice, Taken,
@@ -46,7 +46,7 @@ def script(redis: Redis, *names: str) -> Callable[..., Any]:
     return redis.register_script(source(*names))
 
 
-SUBMIT = ("ask", "submit")
+SUBMIT = ("ask", "open", "submit")
 
 
 def part_name(batch: str, number: int) -> str:
@@ -59,23 +59,25 @@ class Groups:
 
     def __init__(
         self, redis: Redis, *, max_queued: int, ttl: int, slice_size: int, lease: float, reuse: int = 0,
-        remembered: int = 86_400,
+        remembered: int = 86_400, most_of_one: int = 10_000,
     ) -> None:
         self._redis = redis
         self.ttl = ttl
         self._reuse = reuse
         self._remembered = remembered  # seconds that a key of a request is remembered
+        self._most_of_one = most_of_one  # how much of one owner's may wait
         self._lease = round(lease * 1000)
         self._limits = (max_queued, ttl, self._lease, slice_size)
         self._slice_size = slice_size
-        self._submit, self._withdraw = script(redis, *SUBMIT), script(redis, "withdraw")
-        self._begin, self._finish = (script(redis, "ask", "parts", name) for name in ("begin", "finish"))
+        self._submit, self._withdraw = script(redis, *SUBMIT), script(redis, "open", "withdraw")
+        self._begin, self._finish = (script(redis, "ask", "parts", "open", name) for name in ("begin", "finish"))
 
     @classmethod
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
         """The store, as an operator set it."""
         return cls(redis, max_queued=settings.max_queued, ttl=settings.result_ttl, slice_size=settings.batch_size,
-                   lease=settings.lease, reuse=settings.reuse, remembered=settings.idempotency_ttl)  # fmt: skip
+                   lease=settings.lease, reuse=settings.reuse, remembered=settings.idempotency_ttl,
+                   most_of_one=settings.max_queued_per_key)  # fmt: skip
 
     def submit(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, owner: str = ""
@@ -99,10 +101,13 @@ class Groups:
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [item.content for item in items]
         digests = [sha256(content).digest() for content in contents] if self._reuse else []
-        owners = owner or " ".join(owners_of(items))
+        names = [owner] if owner else sorted(owners_of(items))
+        by = "" if owner or not names else _indexes(names, items)
         sent = "\n".join(f"{place}|{'|'.join(item.once)}" for place, item in enumerate(items) if item.once)
-        return keys, [group, model, *self._limits, slice_template(queue), channel, states_of(items), owners,
-                      self._remembered, sent, orjson.dumps(metadata), *docs, *contents, *digests]  # fmt: skip
+        return keys, [
+            group, model, *self._limits, slice_template(queue), channel, states_of(items), " ".join(names),
+            self._remembered, sent, by, self._most_of_one, orjson.dumps(metadata), *docs, *contents, *digests,
+        ]  # fmt: skip
 
     def as_accepted(
         self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None, owner: str = ""
@@ -262,8 +267,18 @@ def accepted(group: str, model: str, answer: list[Any]) -> Accepted:
                             {int(place): name for place, _, name in again})  # fmt: skip
         case [b"unknown model"]:
             raise UnknownModel(model)
+        case [b"over"]:
+            raise TooMuchOpen("As many pictures of this key are waiting as may")
         case _:
             raise QueueFull(f"{answer[1]} predictions are waiting")
+
+
+def _indexes(names: Sequence[str], items: Sequence[Item]) -> str:
+    """Whose each item is, by the places of their names from 1 on, 0 for nobody; nothing where one owns all."""
+    owners = [item.doc.get("owner") for item in items]
+    if owners.count(names[0]) == len(items):
+        return ""
+    return ",".join(str(names.index(owner) + 1 if owner else 0) for owner in owners)
 
 
 def prediction_fields(place: int) -> list[str]:

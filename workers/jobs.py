@@ -50,6 +50,10 @@ class TooManyJobs(Exception):
     """As many jobs wait as are allowed to, so this one was not accepted."""
 
 
+class TooMuchOpen(Exception):
+    """Who asks has as much waiting or running as one key may have, so nothing was accepted."""
+
+
 class LeaseLost(Exception):
     """Another worker has the job now, or it has ended: what this one does counts no more."""
 
@@ -97,15 +101,18 @@ class Lease:
 class JobStore:
     """Jobs of one kind ("job" for training, "tune" for tuning). Any method may raise redis.RedisError."""
 
-    def __init__(self, redis: Redis, kind: str, *, lease: float, max_waiting: int, max_attempts: int) -> None:
+    def __init__(
+        self, redis: Redis, kind: str, *, lease: float, max_waiting: int, max_attempts: int, most_of_one: int = 100
+    ) -> None:
         self._redis = redis
         self._kind = kind
         self._lease = round(lease * 1000)
         self._max_waiting = max_waiting
         self._max_attempts = max_attempts
+        self._most_of_one = most_of_one
         self._index, self._due, self._waiting = (f"hemline:{name}:{kind}" for name in ("index", "due", "waiting"))
         scripts = files("workers") / "lua"
-        ended = (scripts / "ended.lua").read_text()
+        ended = "".join((scripts / f"{name}.lua").read_text() for name in ("open", "ended"))
         self._submit, self._claim, self._update, self._cancel, self._lapse = (
             redis.register_script(ended + (scripts / f"job_{name}.lua").read_text())
             for name in ("submit", "claim", "update", "cancel", "lapse")
@@ -115,17 +122,23 @@ class JobStore:
     def training(cls, redis: Redis, settings: Settings) -> Self:
         """The store of training jobs, as an operator set it."""
         return cls(redis, "job", lease=settings.job_lease, max_waiting=settings.max_waiting_jobs,
-                   max_attempts=settings.job_attempts)  # fmt: skip
+                   max_attempts=settings.job_attempts, most_of_one=settings.max_jobs_per_key)  # fmt: skip
 
     def new_id(self) -> str:
         """An id that no job has."""
         return ids.join(ids.new_group(self._kind))
 
     def submit(self, spec: Mapping[str, Any], job: str | None = None) -> Job:
-        """Store a new job, by this new id where one is given; when this returns it is durable. Raises TooManyJobs."""
+        """Store a new job, by this new id where one is given; when this returns it is durable.
+
+        Raises TooManyJobs, TooMuchOpen.
+        """
         job = job or self.new_id()
         keys = [_key(job), self._index, self._due, _events(job), self._waiting]
-        stored = self._submit(keys, [job, orjson.dumps(spec), self._max_waiting, _PATIENCE])
+        limits = [spec.get("owner", ""), self._most_of_one]
+        stored = self._submit(keys, [job, orjson.dumps(spec), self._max_waiting, _PATIENCE, *limits])
+        if stored == []:
+            raise TooMuchOpen(f"{self._most_of_one} jobs of this key are waiting or running already")
         if not stored:
             raise TooManyJobs(f"{self._max_waiting} jobs are waiting already")
         return new_job(job, spec, stored[0])

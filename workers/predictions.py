@@ -28,6 +28,7 @@ from redis.asyncio import Redis
 
 from workers import ids
 from workers.groups import SUBMIT, Groups, accepted, key, prediction_fields, read_prediction, source
+from workers.jobs import TooMuchOpen
 from workers.idempotency import KeyReused, Repeated
 from workers.records import Accepted, Answer, Item, Prediction, QueueFull, Stored, UnknownModel, answers_in
 
@@ -76,6 +77,13 @@ class Flight:
         self.open = len(batch)
 
 
+def _reason(repeated: str) -> Exception:
+    """Why an item is no part of the group that it was sent with."""
+    if repeated == "!":
+        return TooMuchOpen("As many predictions of this key are waiting as may")
+    return Repeated(repeated) if repeated else KeyReused()
+
+
 class PredictionQueue:
     """Predictions of one web process. Its coroutines belong to one event loop; `call` leads there from any thread."""
 
@@ -122,8 +130,8 @@ class PredictionQueue:
         """Make a prediction durable; returns its group, its place in it and, if wanted and in time, its answer.
 
         With `wait` (seconds) it comes back when the answer is there, or that time is over. Raises UnknownModel,
-        QueueFull, redis.RedisError; then nothing was accepted. Raises Repeated, KeyReused for an item with a key that
-        came before.
+        TooMuchOpen, QueueFull, redis.RedisError; then nothing was accepted. Raises Repeated, KeyReused for an item with
+        a key that came before.
         """
         loop = asyncio.get_running_loop()
         submission = Submission(item, wait > 0, loop.create_future())
@@ -200,7 +208,7 @@ class PredictionQueue:
         flight.accepted = found
         for place, submission in enumerate(flight.batch):
             if place in found.repeated:
-                submission.refuse(Repeated(name) if (name := found.repeated[place]) else KeyReused())
+                submission.refuse(_reason(found.repeated[place]))
                 continue
             submission.accepted, submission.place = found, place
             if submission.wanted:

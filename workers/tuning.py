@@ -20,7 +20,7 @@ from ml.search_space import with_values
 from ml.spec import TrainingSpec
 from settings import Settings
 from workers import ids
-from workers.jobs import Job, JobState, JobStore, Lease, TooManyJobs, clock, new_job
+from workers.jobs import Job, JobState, JobStore, Lease, TooManyJobs, TooMuchOpen, clock, new_job
 from workers.queue import TRAINING, is_sent
 
 MOST_TRIALS = 1000  # of ids.GROUP_LIMIT, as the trials of a search are places in one group
@@ -32,15 +32,18 @@ _TIMED_OUT = {"code": "timeout", "detail": "The time was over before a trial ran
 class TuningStore:
     """Tuning jobs and their trials. Any method may raise redis.RedisError."""
 
-    def __init__(self, redis: Redis, *, lease: float, max_waiting: int, max_attempts: int) -> None:
+    def __init__(
+        self, redis: Redis, *, lease: float, max_waiting: int, max_attempts: int, most_of_one: int = 100
+    ) -> None:
         self._redis = redis
         self._max_waiting = max_waiting
+        self._most_of_one = most_of_one
         self.jobs, self.trials = (
             JobStore(redis, kind, lease=lease, max_waiting=max_waiting, max_attempts=max_attempts)
             for kind in ("tune", "trial")
         )
         scripts = files("workers") / "lua"
-        ended = (scripts / "ended.lua").read_text()
+        ended = "".join((scripts / f"{name}.lua").read_text() for name in ("open", "ended"))
         self._submit, self._settle = (
             redis.register_script(ended + (scripts / f"tune_{name}.lua").read_text()) for name in ("submit", "settle")
         )
@@ -49,7 +52,7 @@ class TuningStore:
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
         """The store as an operator set it: tuning jobs have the limits of training jobs."""
         return cls(redis, lease=settings.job_lease, max_waiting=settings.max_waiting_jobs,
-                   max_attempts=settings.job_attempts)  # fmt: skip
+                   max_attempts=settings.job_attempts, most_of_one=settings.max_jobs_per_key)  # fmt: skip
 
     def submit(self, spec: Mapping[str, Any], tune: str | None = None) -> Job:
         """Store a new tuning job, by this new id where one is given, and its trials: durable when this returns.
@@ -61,7 +64,10 @@ class TuningStore:
         trials = [_key(trial) for trial in _trials(tune, spec["trials"])]
         shared = ["hemline:index:tune", "hemline:due:tune", f"{_key(tune)}:events", "hemline:waiting:tune"]
         keys = [_key(tune), *shared, "hemline:waiting:trial", "hemline:full", *trials]
-        stored = self._submit(keys, [tune, orjson.dumps(spec), self._max_waiting, _GLANCE])
+        limits = [spec.get("owner", ""), self._most_of_one]
+        stored = self._submit(keys, [tune, orjson.dumps(spec), self._max_waiting, _GLANCE, *limits])
+        if stored == []:
+            raise TooMuchOpen(f"{self._most_of_one} jobs of this key are waiting or running already")
         if not stored:
             raise TooManyJobs(f"{self._max_waiting} tuning jobs are waiting already, or Redis is nearly full")
         return new_job(tune, spec, stored[0])

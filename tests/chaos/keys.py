@@ -38,6 +38,7 @@ KEYS: Final = {
     r"hemline:celery:_kombu\.binding(_permanent)?\.[a-z]+": Stays.FOR_GOOD,  # which queues there are
     r"hemline:(queued|bulk)": Stays.AS_A_COUNT,
     r"hemline:waiting:[a-z]+": Stays.AS_A_COUNT,
+    r"hemline:open:(pred|bulk|jobs)": Stays.WHILE_OPEN,  # how much of each owner's is open
     r"hemline:pending": Stays.WHILE_OPEN,
     r"hemline:due:[a-z]+": Stays.WHILE_OPEN,
     r"hemline:tuning:.+": Stays.WHILE_OPEN,  # what Optuna writes of a search
@@ -48,6 +49,7 @@ KEYS: Final = {
     r"hemline:answer:.+": Stays.FOR_A_TIME,
     r"hemline:once:[0-9a-f]+": Stays.FOR_A_TIME,
     r"hemline:metrics:[0-9a-f]+": Stays.FOR_A_TIME,
+    r"hemline:limit[:/].+": Stays.FOR_A_TIME,  # rates of keys and addresses
     r"hemline:drained:\d+": Stays.FOR_A_TIME,
     r"hemline:(full|sweep|install)": Stays.FOR_A_TIME,
 }

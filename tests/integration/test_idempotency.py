@@ -117,7 +117,8 @@ def test_a_request_whose_answer_nobody_read_is_found_by_its_key(http: Client, se
     before = service.redis.zcard("hemline:index:pred")
     with socket.create_connection((place.hostname or "", place.port or 0)) as client:
         client.sendall(
-            b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: %s\r\n"
+            b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Idempotency-Key: %s\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (key.encode(), len(body), body)
         )
         client.recv(1)

@@ -1,7 +1,7 @@
 -- Forget a batch of several parts, or cancel what has not begun of it.
 -- KEYS: batch, index, waiting in batches      ARGV: batch name, "forget" | "cancel"
 -- Returns 1 when something changed, 0 when there was nothing to change, -1 when there is no such batch.
-local parts, left = unpack(redis.call('HMGET', KEYS[1], 'parts', 'left'))
+local parts, left, owner = unpack(redis.call('HMGET', KEYS[1], 'parts', 'left', 'owners'))
 if not parts then
   return -1
 end
@@ -15,6 +15,7 @@ if ARGV[2] == 'forget' then
   redis.call('UNLINK', KEYS[1])
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('DECRBY', KEYS[3], left)
+  close_some('hemline:open:bulk', owner, tonumber(left))
 else
   local closed = 0
   for part = 0, parts - 1 do
@@ -30,6 +31,7 @@ else
     return 0
   end
   redis.call('DECRBY', KEYS[3], closed)
+  close_some('hemline:open:bulk', owner, closed)
   redis.call('HINCRBY', KEYS[1], 'q', -closed)
   redis.call('HINCRBY', KEYS[1], 'c', closed)
   redis.call('HSET', KEYS[1], 'canceled', now, 'next', parts)

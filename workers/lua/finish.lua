@@ -4,12 +4,15 @@
 -- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, how long answers are reused (s, 0 where they are not),
 --       then for each answer: place, final state, result
 -- Returns how many were stored.
-local states, labels, channel, version = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels', 'channel', 'version'))
+local states, labels, channel, version, owners, by = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels', 'channel',
+  'version', 'owners', 'by'))
 if not states then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 0
 end
 local batch, heard = KEYS[5], channel and channel ~= ''
+local whose = owner_of(batch and redis.call('HGET', batch, 'owners') or owners, by)
+local closed = {}
 local start, stop, reuse = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local letters = {}
 for i = start + 1, stop do
@@ -44,6 +47,10 @@ for a = 6, #ARGV, 3 do
       answers[#answers + 1] = struct.pack('<HcI', i, final, #result) .. result
     end
     stored = stored + 1
+    local owner = whose(i)
+    if owner then
+      closed[owner] = (closed[owner] or 0) + 1
+    end
     local digest = reuse > 0 and final == 's' and redis.call('HGET', KEYS[1], 'h' .. i)
     if digest then
       redis.call('SET', 'hemline:answer:' .. version .. ':' .. digest, result, 'EX', reuse)
@@ -64,6 +71,9 @@ if stored > 0 then
   record[#record + 1] = string.sub(states, 1, start) .. table.concat(letters) .. string.sub(states, stop + 1)
   redis.call('HSET', KEYS[1], unpack(record))
   redis.call('DECRBY', KEYS[3], stored)
+  for owner, some in pairs(closed) do
+    close_some(batch and 'hemline:open:bulk' or 'hemline:open:pred', owner, some)
+  end
   redis.call('INCRBY', KEYS[4], stored)
   redis.call('EXPIRE', KEYS[4], 120)
   local left = redis.call('HINCRBY', KEYS[1], 'left', -stored)

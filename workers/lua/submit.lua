@@ -1,15 +1,16 @@
 -- Accept a group: pin its model version, store its records and ask for its slices in one step, or do nothing.
 -- KEYS: group, index, pending, queued, aliases, versions, full, queue
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
---       who waits, states, owners, how long keys of requests are remembered (s), their lines, metadata, doc…, pixels…,
---       digest…
+--       who waits, states, owners, how long keys of requests are remembered (s), their lines, whose each item is, most
+--       open of an owner, metadata, doc…, pixels…, digest…
 --       (a line is "place|key|fingerprint" of an item that has one; a doc and a pixel string for each state; an item that
 --       failed already has its error in place of pixels; digests only where answers to the same pixels are reused)
 -- Returns {"accepted", version, created (us), queued now, answers that were there, {"place|name"…} of items that were
---         accepted before, without the name where that was with another body} | {"unknown model"} | {"full", queued now}
+--         accepted before, without the name where that was with another body, with "!" of those that are too many of
+--         their owner's} | {"unknown model"} | {"full", queued now} | {"over"} where that is so of a batch
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
-local count, before = #states, 13
+local count, before = #states, 15
 local reuses = #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
@@ -19,23 +20,41 @@ if redis.call('SISMEMBER', KEYS[6], version) == 0 then
 end
 local queued = tonumber(redis.call('GET', KEYS[4]) or '0')
 
-local repeated, again, new = {}, {}, {}
+local sent, repeated, again, new = {}, {}, {}, {}
 for place, key, fingerprint in string.gmatch(ARGV[12], '(%d+)|([^|]+)|(%x+)') do
-  local name = group .. '/' .. place
-  local known = new[key] or redis.call('GET', key)
-  if not known then
-    new[key] = fingerprint .. '|0|' .. name
-  else
-    local old, _, found = string.match(known, '^(%x+)|(%d+)|(.*)$')
-    if found ~= name then -- else this script runs again, as its answer was lost
-      repeated[#repeated + 1] = place .. '|' .. (old == fingerprint and found or '')
-      again[tonumber(place)] = true
-      open = open - 1
+  sent[tonumber(place)] = {key, fingerprint}
+end
+local whose, most_of_one = owner_of(ARGV[10], ARGV[13]), tonumber(ARGV[14])
+local opened, more = {}, {}
+local is_new = redis.call('EXISTS', KEYS[1]) == 0
+for i = 0, count - 1 do
+  local key, fingerprint = unpack(sent[i] or {})
+  local known = key and (new[key] or redis.call('GET', key))
+  local old, found = string.match(known or '', '^(%x+)|%d+|(.*)$')
+  local owner = whose(i)
+  if found and found ~= group .. '/' .. i then -- else this script runs again, as its answer was lost
+    again[i] = old == fingerprint and found or ''
+  elseif owner and is_new and string.sub(states, i + 1, i + 1) == 'q' then
+    opened[owner] = opened[owner] or tonumber(redis.call('HGET', 'hemline:open:pred', owner) or '0')
+    if opened[owner] < most_of_one then
+      opened[owner] = opened[owner] + 1
+      more[owner] = (more[owner] or 0) + 1
+    else
+      again[i] = '!'
     end
   end
+  if again[i] then
+    repeated[#repeated + 1] = i .. '|' .. again[i]
+    open = open - 1
+  elseif key then
+    new[key] = fingerprint .. '|0|' .. group .. '/' .. i
+  end
+end
+if string.sub(group, 1, 6) == 'batch:' and #repeated > 0 then
+  return {'over'}
 end
 -- A client that tries again after a lost answer must not be stored twice.
-if redis.call('EXISTS', KEYS[1]) == 1 then
+if not is_new then
   local fields = redis.call('HMGET', KEYS[1], 'version', 'created')
   return {'accepted', fields[1], tonumber(fields[2]), queued, '', repeated}
 end
@@ -66,6 +85,10 @@ for i = 0, count - 1 do
       -- Computed in no batch and no time, now.
       local result = string.sub(known, 1, 45) .. struct.pack('<HfI8I8', 0, 0, now, now) .. string.sub(known, 68)
       state, open = 's', open - 1
+      local owner = whose(i)
+      if owner then
+        more[owner] = more[owner] - 1
+      end
       set('r' .. i, result)
       answers[#answers + 1] = struct.pack('<HcI', i, 's', #result) .. result
     else
@@ -79,6 +102,9 @@ set('left', open)
 if ARGV[10] ~= '' then
   set('owners', ARGV[10])
 end
+if ARGV[13] ~= '' then
+  set('by', ARGV[13])
+end
 -- At most 6,200 values, of some 8,000 that Lua's stack takes.
 redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ttl, 'metadata', ARGV[before], 'channel', ARGV[8],
   unpack(record))
@@ -89,6 +115,11 @@ if open == 0 then
 else
   queued = redis.call('INCRBY', KEYS[4], open)
   ask(group, count, slice, message, KEYS[8], KEYS[3], math.floor(now / 1000) + due)
+end
+for owner, some in pairs(more) do
+  if some > 0 then
+    redis.call('HINCRBY', 'hemline:open:pred', owner, some)
+  end
 end
 for key, value in pairs(new) do
   redis.call('SET', key, value, 'EX', ARGV[11])

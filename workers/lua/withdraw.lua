@@ -2,7 +2,7 @@
 -- KEYS: group, index, pending, queued
 -- ARGV: group name, "forget" | "cancel", place ("" for all)
 -- Returns 1 when something changed, 0 when there was nothing to change, -1 when there is no such item.
-local states = redis.call('HGET', KEYS[1], 'states')
+local states, owners, by = unpack(redis.call('HMGET', KEYS[1], 'states', 'owners', 'by'))
 if not states then
   return -1
 end
@@ -11,6 +11,7 @@ if place and (place >= #states or string.sub(states, place + 1, place + 1) == 'd
   return -1
 end
 local letters, changed, closed, remembered = {}, 0, 0, 0
+local whose, closed_of = owner_of(owners, by), {}
 for i = 1, #states do
   local state = string.sub(states, i, i)
   if not place or place == i - 1 then
@@ -18,6 +19,10 @@ for i = 1, #states do
     if open or forget then
       changed = 1
       closed = closed + (open and 1 or 0)
+      local owner = open and whose(i - 1)
+      if owner then
+        closed_of[owner] = (closed_of[owner] or 0) + 1
+      end
       redis.call('HDEL', KEYS[1], 'p' .. (i - 1))
       if forget then
         redis.call('HDEL', KEYS[1], 'd' .. (i - 1), 'r' .. (i - 1))
@@ -33,6 +38,9 @@ if changed == 0 then
 end
 if closed > 0 then
   redis.call('DECRBY', KEYS[4], closed)
+  for owner, some in pairs(closed_of) do
+    close_some('hemline:open:pred', owner, some)
+  end
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
