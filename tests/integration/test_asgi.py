@@ -14,7 +14,7 @@ from workers.groups import ALIASES, VERSIONS
 from workers.jobs import JobStore
 
 THREADS = 4
-POST = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 PICTURE = b64(sample("sneaker"))
 
 
@@ -71,7 +71,7 @@ def test_many_more_requests_are_held_than_there_are_threads(web: Web) -> None:
 def test_who_follows_a_job_and_goes_makes_room_for_others(site: tuple[Web, Redis]) -> None:
     web, redis = site
     job = JobStore.training(redis, Settings()).submit({})
-    request = f"GET /v1/training-jobs/{job.id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = f"GET /v1/training-jobs/{job.id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     followers = [talk(web, request, b"event: queued") for _ in range(THREADS - 1)]
     assert all(b" 200 " in answer for _, answer in followers)
     refused, answer = talk(web, request)
