@@ -133,7 +133,7 @@ class _Watchful(Supervisor):  # type: ignore[misc]
         # The web ends first: what it still accepts finds workers.
         beside = [upgrade.Part("web", upgrade.answering(), farewell=True),
                   upgrade.Part("worker", upgrade.consuming(said.redis_url, "predictions"))]  # fmt: skip
-        after = [name for name in ("training",) if f"{name}-a" in self.process_groups]
+        after = [name for name in ("training", "webhooks") if f"{name}-a" in self.process_groups]
         try:
             yield from upgrade.roll(self.process_groups, beside, after)
         except upgrade.NotWell as failed:
@@ -166,6 +166,13 @@ def _programs(settings: Settings) -> Iterator[Program]:
         yield Program(
             "training", [*celery, "workers.training_worker", "worker", "--queues", "training", *options],
             priority=20, count=settings.training_workers, patience=60,
+        )  # fmt: skip
+    if settings.webhook_workers:
+        threads = [{"solo": "threads"}.get(word, word) for word in options]
+        yield Program(
+            "webhooks", [*celery, "workers.webhook_worker", "worker", "--queues", "webhooks", *threads,
+                         "--concurrency", "16"],
+            priority=20, count=settings.webhook_workers, patience=20,
         )  # fmt: skip
     # As long as a request may be held, and some more.
     yield Program("web", [sys.executable, "-m", "api.server"], priority=30, patience=math.ceil(settings.max_wait) + 10)

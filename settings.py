@@ -139,6 +139,17 @@ class Settings:
     alive_file: str = setting("", "File that a worker touches every second, for probes of its container. Empty: none.")
     max_waiting_jobs: int = setting(1000, "Training jobs that may wait; more are refused with 503.", least=1)
     checkpoint_seconds: float = setting(30.0, "Longest time between two checkpoints of a training job.", least=1)
+    webhook_workers: int = setting(1, "Webhook workers that `make run` starts.", least=0)
+    webhook_attempts: int = setting(10, "How often a webhook is sent before it has failed.", least=1, most=30)
+    webhook_backoff: float = setting(
+        5.0, "Longest time from a webhook's first attempt to its second; each is four times as long, up to a day.",
+        least=0.01,
+    )  # fmt: skip
+    webhook_ttl: int = setting(604_800, "How long a webhook is kept after it was delivered or has failed.", least=60)
+    webhook_allow: str = setting(
+        "", "Networks that webhooks may be sent to although they are not public, as `10.0.0.0/8,fd00::/8`.",
+        like=r"[0-9a-fA-F.:/, ]+",
+    )  # fmt: skip
     log_level: str = setting("INFO", "How much is logged.", like="DEBUG|INFO|WARNING|ERROR")
     log_format: str = setting("text", "Log lines for people, or JSON objects for machines.", like="text|json")
     access_log: float = setting(

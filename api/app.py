@@ -15,7 +15,7 @@ from werkzeug.routing import MapAdapter
 
 from api import (
     auth, batches, datasets, errors, guide, health, keys, limits, metrics, models, pages, predictions, training_jobs,
-    tuning_jobs,
+    tuning_jobs, webhooks,
 )  # fmt: skip
 from api.limits import RateLimits
 from api.observation import observe
@@ -36,12 +36,14 @@ from workers.idempotency import Idempotency
 from workers.jobs import JobStore
 from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
+from workers.outbound import networks
 from workers.predictions import PredictionQueue
 from workers.tracing import Tracing
 from workers.tuning import TuningStore
+from workers.webhooks import Deliveries
 
 V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, tuning_jobs.blueprint, models.blueprint,
-      models.aliases, datasets.blueprint, keys.blueprint)  # fmt: skip
+      models.aliases, datasets.blueprint, keys.blueprint, webhooks.blueprint)  # fmt: skip
 
 _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
 
@@ -138,6 +140,8 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         datasets=DatasetStore(artifacts),
         keys=KeyStore(redis),
         idempotency=Idempotency(redis, settings.idempotency_ttl),
+        deliveries=Deliveries.from_settings(redis, settings),
+        reachable=networks(settings.webhook_allow),
         limits=RateLimits.from_settings(loop_redis, settings),
         verifier=Verifier(loop_redis, settings.admin_key) if settings.authenticates() else None,
         celery=celery,

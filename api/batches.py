@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from flask import Response, abort, request
 
-from api import idempotency, responses, uploads
+from api import idempotency, responses, uploads, webhooks
 from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.errors import PROBLEM_JSON, problem
@@ -82,10 +82,10 @@ def create_batch() -> Response:
     body = blueprint.ARGUMENTS_PARSER.parse(BatchRequestSchema(), request, location="json")
     carry = carried()
     items = [_read(image, body["top_k"], carry) for image in body["images"]]
-    metadata, owner, groups = body.get("metadata"), caller().owner, parts().groups
+    metadata, owner, groups, webhook = body.get("metadata"), caller().owner, parts().groups, webhooks.target(body)
 
     def create(name: str) -> Batch:
-        accepted = groups.submit(name, body["model"], items, metadata, owner)
+        accepted = groups.submit(name, body["model"], items, metadata, owner, webhook)
         return Batch.of_group(groups.as_accepted(accepted, items, metadata, owner))
 
     return _created(idempotency.make(idempotency.of_body(), ids.new_group("batch"), create, parts().batches.batch))
@@ -227,11 +227,12 @@ def _store(form: dict[str, Any]) -> Batch:
     labels = None
     if "labels" in form:
         labels = uploads.part(form, "labels", partial(read_idx_labels, max_items=limits.items))
+    webhook = webhooks.target(form)
 
     def create(name: str) -> Batch:
         with parts().batches.draft(form["model"], caller().owner, name) as draft:
             uploads.part(form, "file", lambda source: _fill(draft, read_entries(source, labels, limits), form["top_k"]))
-            batch = draft.submit(form.get("metadata"))
+            batch = draft.submit(form.get("metadata"), webhook)
         _log.info("%s is accepted", ids.join(batch.name))
         return batch
 

@@ -25,6 +25,7 @@ from ml.registry import InvalidAlias, VersionInUse
 from ml.registry import UnknownModel as UnknownVersion
 from ml.spec import InvalidSpec
 from workers.idempotency import Gone, InFlight, KeyReused
+from workers.outbound import BadUrl
 from workers.records import QueueFull, UnknownModel
 from workers.jobs import TooManyJobs, TooMuchOpen
 
@@ -127,6 +128,10 @@ def register(app: Flask) -> None:
     def invalid_spec(error: InvalidSpec) -> Response:
         errors = [{"pointer": f"#/{error.field.replace('.', '/')}", "detail": error.detail}]
         return problem(422, kind="invalid-spec", errors=errors)
+
+    @app.errorhandler(BadUrl)
+    def bad_url(error: BadUrl) -> Response:
+        return problem(422, kind="invalid-webhook", errors=[{"pointer": "#/webhook_url", "detail": f"This {error}."}])
 
     @app.errorhandler(VersionInUse)
     def version_in_use(error: VersionInUse) -> Response:

@@ -25,8 +25,10 @@ from workers.idempotency import Idempotency
 from workers.jobs import JobStore
 from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
+from workers.outbound import Network
 from workers.predictions import PredictionQueue
 from workers.tuning import TuningStore
+from workers.webhooks import Deliveries
 
 
 class Held:
@@ -69,6 +71,8 @@ class Parts:
     datasets: DatasetStore
     keys: KeyStore
     idempotency: Idempotency
+    deliveries: Deliveries
+    reachable: tuple[Network, ...]  # where webhooks may lead besides what is public
     limits: RateLimits | None  # none where none apply
     verifier: Verifier | None  # none where no keys are asked for
     celery: Celery

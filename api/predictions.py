@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, abort, request
 from werkzeug.exceptions import NotFound
 
-from api import idempotency, responses
+from api import idempotency, responses, webhooks
 from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.observation import carried
@@ -54,11 +54,12 @@ def create_prediction(body: dict[str, Any]) -> Later:
     answer is held until the result is there (201), or N seconds are over (202).
     """
     carry = carried() | ({"owner": owner} if (owner := caller().owner) else {})
-    return Later(_created(parts(), body, responses.preferred_wait(), carry, idempotency.of_body()))
+    webhook = webhooks.target(body) if "webhook_url" in body else ""
+    return Later(_created(parts(), body, responses.preferred_wait(), carry, idempotency.of_body(), webhook))
 
 
 async def _created(
-    parts: Parts, body: dict[str, Any], preferred: float, carried: dict[str, str], once: Once | None
+    parts: Parts, body: dict[str, Any], preferred: float, carried: dict[str, str], once: Once | None, webhook: str
 ) -> Response:
     started = time.perf_counter()
     data = decode(body["image"])
@@ -67,7 +68,7 @@ async def _created(
         contract = await asyncio.wrap_future(parts.read_picture(data))
     decode_ms = round((time.perf_counter() - started) * 1e3, 3)
     doc = {"top_k": body["top_k"], "metadata": body.get("metadata"), "decode_ms": decode_ms, **carried}
-    item = item_of(contract, doc, body["explain"], once)
+    item = item_of(contract, doc, body["explain"], once, webhook)
     with parts.held.hold(preferred) as wait:
         try:
             accepted, place, prediction = await parts.queue.submit(body["model"], item, wait)
@@ -179,13 +180,13 @@ def delete_prediction(prediction_id: str) -> Response:
 
 
 def item_of(
-    contract: ContractImage, doc: dict[str, Any], explain: bool = False, once: Once | None = None
+    contract: ContractImage, doc: dict[str, Any], explain: bool = False, once: Once | None = None, webhook: str = "",
 ) -> Item:
     """A picture that was read, ready for the queue with what comes with it."""
     doc["warnings"] = [{"code": warning.code, "detail": warning.detail} for warning in contract.warnings]
     if contract.is_photo:
         doc["source"] = "photo"
-    return Item(doc, contract.pixels, photo=contract.is_photo, explain=explain, once=once)
+    return Item(doc, contract.pixels, photo=contract.is_photo, explain=explain, once=once, webhook=webhook)
 
 
 def document(prediction: Prediction) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from ml import networks
 from ml.images import CLASS_NAMES
 from ml.search_space import MOST_CHOICES
 from ml.spec import LIMITS, OPTIMIZERS, PRECISIONS, SCHEDULES, TrainingSpec
+from workers import outbound
 from workers.ids import GROUP_LIMIT
 from workers.keys import Scope
 from workers.tuning import MOST_TRIALS
+from workers.webhooks import STATES as DELIVERY_STATES
 
 EXAMPLE_IMAGE = b64encode((files("api") / "console" / "samples" / "sneaker.png").read_bytes()).decode()
 CURSOR_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}(?!\n)$"  # `$` alone lets a line break follow
@@ -44,8 +46,8 @@ class _Boolean(fields.Boolean):
         return value
 
 
-def _time(description: str) -> fields.String:
-    return fields.String(metadata={"description": description, "format": "date-time", "example": "2026-01-31T12:00:00.123Z"})
+def _time(description: str, **options: Any) -> fields.String:
+    return fields.String(metadata={"description": description, "format": "date-time", "example": "2026-01-31T12:00:00.123Z"}, **options)
 
 
 def _nested(schema: Any, description: str, **options: Any) -> fields.Field[Any]:
@@ -113,6 +115,13 @@ def _metadata_field(kind: type[fields.Dict] = fields.Dict) -> fields.Field[Any]:
     )  # fmt: skip
 
 
+def _webhook(of: str) -> fields.String:
+    return fields.String(validate=validate.Length(1, outbound.LONGEST_URL), metadata={
+        "description": f"A URL of yours that is told when the {of} has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.",
+        "format": "webhook-url", "example": "https://shop.example.com/hooks/hemline",
+    })  # fmt: skip
+
+
 class PredictionRequestSchema(Schema):
     """A picture to classify."""
 
@@ -128,6 +137,7 @@ class PredictionRequestSchema(Schema):
         "example": False,
     })  # fmt: skip
     metadata = _metadata_field()
+    webhook_url = _webhook("prediction")
 
 
 class BatchRequestSchema(Schema):
@@ -141,6 +151,7 @@ class BatchRequestSchema(Schema):
     model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
     top_k = _integer(_TOP_K, 10, load_default=10, validate=validate.Range(1, 10))
     metadata = _metadata_field()
+    webhook_url = _webhook("batch")
 
 
 def _file(description: str, **options: Any) -> Upload:
@@ -175,6 +186,7 @@ class BatchUploadSchema(Schema):
     model = fields.String(load_default="production", validate=validate.Length(max=63), metadata={"description": _MODEL, "format": "model-name", "example": "production"})
     top_k = _integer(_TOP_K, 10, strict=False, load_default=10, validate=validate.Range(1, 10))
     metadata = _metadata_field(_JsonDict)
+    webhook_url = _webhook("batch")
 
 
 class PageArgumentsSchema(Schema):
@@ -364,6 +376,7 @@ class TrainingJobRequestSchema(Schema):
         "example": {},
     })  # fmt: skip
     dataset = fields.String(load_default="fashion-mnist", metadata={"description": "`fashion-mnist`, or the id of a data set of your own.", "format": "dataset-name", "example": "fashion-mnist"})
+    webhook_url = _webhook("job")
     base_version = fields.String(metadata={"description": "Start from the weights of this version or alias, of the same network.", "format": "base-version", "example": "production"})
     epochs = _limited("epochs", "Passes over the training data.", _DEFAULTS.epochs)
     batch_size = _limited("batch_size", "Pictures in one step.", _DEFAULTS.batch_size)
@@ -570,6 +583,7 @@ class TrainBestRequestSchema(Schema):
     precision = fields.String(validate=validate.OneOf(PRECISIONS), metadata={"description": f"Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. {_DEFAULTS.precision} unless given."})
     promote = fields.String(load_default="never", validate=validate.OneOf(("never", "if_better", "always")), metadata={
         "description": "When the new version becomes production, as for a training job.", "example": "never"})
+    webhook_url = _webhook("training job")
     description = fields.String(validate=validate.Length(max=500), metadata={"description": "Your own words; they end up in the card.", "example": "the best of twenty"})
 
 
@@ -760,3 +774,47 @@ class KeyPageSchema(AnswerSchema):
 
     items = _many(KeySchema, "The keys.", required=True)
     next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class WebhookAttemptSchema(AnswerSchema):
+    """One time that a webhook was sent."""
+
+    at = _time("When.", required=True)
+    duration_ms = _number("For how long (ms).", 82.4, required=True)
+    status = _integer("The status of the answer; absent where none came.", 503)
+    error = _string("Why there was no answer.", "the connection was refused")
+
+
+class WebhookDeliverySchema(AnswerSchema):
+    """A message to a webhook, and how its delivery goes."""
+
+    id = _string("Its id, which is sent as `webhook-id`.", "msg_01KBQ8Z6J0V6M3Y8F5W2T4N700", required=True)
+    type = _string("What it tells.", "training_job.succeeded", required=True)
+    resource = _string("What it is about.", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700", required=True)
+    url = _string("Where it goes.", "https://shop.example.com/hooks/hemline", required=True)
+    status = _string("`pending`, `delivered` or `failed`.", "delivered", required=True)
+    created_at = _time("When it came about.", required=True)
+    completed_at = _time("When it was delivered or given up; absent before.")
+    next_attempt_at = _time("When it is sent again; absent where it is not, or is due now.")
+    attempts = _many(WebhookAttemptSchema, "The last attempts, oldest first.", required=True)
+
+
+class WebhookDeliveryPageSchema(AnswerSchema):
+    """Messages to webhooks, newest first."""
+
+    items = _many(WebhookDeliverySchema, "The messages.", required=True)
+    next_cursor = _string("There is more: ask again with this as `cursor`.")
+
+
+class WebhookListArgumentsSchema(PageArgumentsSchema):
+    """What messages to list."""
+
+    status = fields.String(load_default=None, validate=validate.OneOf(DELIVERY_STATES), metadata={"description": "Only those in this state.", "example": "failed"})
+
+
+class WebhookSecretSchema(AnswerSchema):
+    """What your webhooks are signed with."""
+
+    secret = _string("The secret, as libraries of Standard Webhooks take it.", required=True)
+    previous = _string("What they are signed with besides; absent where there is none.")
+    previous_until = _time("Until when that is so.")

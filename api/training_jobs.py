@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, abort, request
 
-from api import idempotency, responses
+from api import idempotency, responses, webhooks
 from api.auth import caller, lasting, own
 from api.blueprints import Blueprint
 from api.errors import problem
@@ -27,7 +27,7 @@ from workers.queue import send_job
 blueprint = Blueprint("training-jobs", __name__, description="Train new versions of the model.",
                       scopes=(Scope.TRAIN,))  # fmt: skip
 _ID = responses.path_id("job_id", "job", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700")
-_OURS = ("dataset", "promote", "base_version", "description")
+_OURS = ("dataset", "promote", "base_version", "description", "webhook_url")
 _log = logging.getLogger(__name__)
 _HEARTBEAT = 15.0  # seconds of silence after which an event stream says that it is still there
 LAST_EVENT_ID = {
@@ -156,7 +156,8 @@ def document(job: Job) -> dict[str, Any]:
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """The spec of a job, when it can be run. Raises InvalidSpec."""
+    """The spec of a job, when it can be run. Raises InvalidSpec, outbound.BadUrl."""
+    webhooks.target(body)
     ours = {name: body.pop(name) for name in _OURS if name in body}
     spec = TrainingSpec.from_dict(body)
     check_dataset(ours["dataset"])

@@ -10,7 +10,7 @@ from flask import Response, abort, request
 from marshmallow import ValidationError
 from webargs.flaskparser import abort as refuse
 
-from api import idempotency, responses, training_jobs
+from api import idempotency, responses, training_jobs, webhooks
 from api.auth import caller, own
 from api.blueprints import Blueprint
 from api.errors import problem
@@ -29,7 +29,7 @@ from workers.tuning import spec_of
 
 blueprint = Blueprint("tuning-jobs", __name__, description="Search hyperparameters.", scopes=(Scope.TRAIN,))
 _ID = responses.path_id("tune_id", "tuning job", "tune_01KBQ8Z6J0V6M3Y8F5W2T4N700")
-_OURS = ("search_space", "trials", "timeout_seconds", "dataset", "description")
+_OURS = ("search_space", "trials", "timeout_seconds", "dataset", "description", "webhook_url")
 _log = logging.getLogger(__name__)
 EXAMPLE = {
     "network": "tutorial_cnn", "dataset": "fashion-mnist", "trials": 12, "epochs": 3, "fraction": 0.1,
@@ -160,6 +160,7 @@ def train_best_trial(tune_id: str) -> Response:
     Unless said otherwise it trains on all of the data, and for as many epochs as a training job does by itself.
     """
     said = _body()
+    webhooks.target(said)
     job = _get(tune_id)
     if job is None:
         abort(404)
@@ -191,7 +192,8 @@ def _body() -> dict[str, Any]:
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """The spec of a tuning job, when all its trials can be run. Raises InvalidSpec."""
+    """The spec of a tuning job, when all its trials can be run. Raises InvalidSpec, outbound.BadUrl."""
+    webhooks.target(body)
     ours = {name: body.pop(name) for name in _OURS if name in body}
     searched = {each.field for each in read_space(ours["search_space"], body)}
     training_jobs.check_dataset(ours["dataset"])

@@ -100,7 +100,7 @@ class BatchStore:
         self._most_of_one = most_of_one
         self._share = max_memory_share * _SHARE
         self._submit, self._withdraw = (
-            script(redis, "ask", "parts", "open", f"batch_{name}") for name in ("submit", "withdraw")
+            script(redis, "ask", "hooks", "parts", "open", f"batch_{name}") for name in ("submit", "withdraw")
         )
 
     @classmethod
@@ -223,12 +223,13 @@ class BatchStore:
         if memory["maxmemory"] and memory["used_memory"] + needed > self._share * memory["maxmemory"]:
             raise QueueFull(f"Redis holds {memory['used_memory']:,} bytes")
 
-    def _accept(self, draft: Draft, metadata: dict[str, str] | None) -> Batch:
+    def _accept(self, draft: Draft, metadata: dict[str, str] | None, webhook: str) -> Batch:
         queue = queue_of(draft.name)
         keys = [key(draft.name), index(draft.name), PENDING, BULK, ALIASES, VERSIONS, FULL, queue_key(queue)]
         answer = self._submit(keys, [
             draft.name, draft.model, *self._limits, draft.parts, draft.open, draft.failed, int(draft.labelled),
             orjson.dumps(metadata), slice_template(queue), draft.owner, self._most_of_one,
+            webhook,
         ])  # fmt: skip
         match answer:
             case [b"accepted", version, created]:
@@ -276,9 +277,12 @@ class Draft:
         self.failed += failed
         self.open += len(items) - failed
 
-    def submit(self, metadata: dict[str, str] | None) -> Batch:
-        """Make the batch, durable when this returns. Raises UnknownModel, QueueFull."""
-        return self._store._accept(self, metadata)
+    def submit(self, metadata: dict[str, str] | None, webhook: str = "") -> Batch:
+        """Make the batch, durable when this returns; `webhook` is told when it has ended.
+
+        Raises UnknownModel, QueueFull, TooMuchOpen.
+        """
+        return self._store._accept(self, metadata, webhook)
 
     def part(self, number: int) -> str:
         """The key of a part."""

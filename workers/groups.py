@@ -46,7 +46,7 @@ def script(redis: Redis, *names: str) -> Callable[..., Any]:
     return redis.register_script(source(*names))
 
 
-SUBMIT = ("ask", "open", "submit")
+SUBMIT = ("ask", "open", "hooks", "submit")
 
 
 def part_name(batch: str, number: int) -> str:
@@ -69,8 +69,10 @@ class Groups:
         self._lease = round(lease * 1000)
         self._limits = (max_queued, ttl, self._lease, slice_size)
         self._slice_size = slice_size
-        self._submit, self._withdraw = script(redis, *SUBMIT), script(redis, "open", "withdraw")
-        self._begin, self._finish = (script(redis, "ask", "parts", "open", name) for name in ("begin", "finish"))
+        self._submit, self._withdraw = script(redis, *SUBMIT), script(redis, "open", "hooks", "withdraw")
+        self._begin, self._finish = (
+            script(redis, "ask", "hooks", "parts", "open", name) for name in ("begin", "finish")
+        )
 
     @classmethod
     def from_settings(cls, redis: Redis, settings: Settings) -> Self:
@@ -80,17 +82,20 @@ class Groups:
                    most_of_one=settings.max_queued_per_key)  # fmt: skip
 
     def submit(
-        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, owner: str = ""
+        self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, owner: str = "",
+        webhook: str = "",
     ) -> Accepted:
         """Store a new group and ask for it; when this returns it is durable. Raises UnknownModel, QueueFull.
 
-        It has an owner as a whole, or its items have owners: their docs' `owner`.
+        It has an owner as a whole, or its items have owners: their docs' `owner`. `webhook` is told when
+        all has ended.
         """
-        return accepted(group, model, self._submit(*self.submission(group, model, items, metadata, owner=owner)))
+        submission = self.submission(group, model, items, metadata, owner=owner, webhook=webhook)
+        return accepted(group, model, self._submit(*submission))
 
     def submission(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, channel: str = "",
-        owner: str = "",
+        owner: str = "", webhook: str = "",
     ) -> tuple[list[str], list[Any]]:
         """The keys and arguments of the script SUBMIT, whose answer `accepted` reads.
 
@@ -101,12 +106,14 @@ class Groups:
         docs = [orjson.dumps(item.doc) for item in items]
         contents = [item.content for item in items]
         digests = [sha256(content).digest() for content in contents] if self._reuse else []
+        hooks = "\n".join(f"{place}|{item.webhook}" for place, item in enumerate(items) if item.webhook)
         names = [owner] if owner else sorted(owners_of(items))
         by = "" if owner or not names else _indexes(names, items)
         sent = "\n".join(f"{place}|{'|'.join(item.once)}" for place, item in enumerate(items) if item.once)
         return keys, [
             group, model, *self._limits, slice_template(queue), channel, states_of(items), " ".join(names),
-            self._remembered, sent, by, self._most_of_one, orjson.dumps(metadata), *docs, *contents, *digests,
+            self._remembered, sent, by, self._most_of_one, hooks, webhook, orjson.dumps(metadata), *docs, *contents,
+            *digests,
         ]  # fmt: skip
 
     def as_accepted(

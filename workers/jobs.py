@@ -112,7 +112,7 @@ class JobStore:
         self._most_of_one = most_of_one
         self._index, self._due, self._waiting = (f"hemline:{name}:{kind}" for name in ("index", "due", "waiting"))
         scripts = files("workers") / "lua"
-        ended = "".join((scripts / f"{name}.lua").read_text() for name in ("open", "ended"))
+        ended = "".join((scripts / f"{name}.lua").read_text() for name in ("open", "hooks", "ended"))
         self._submit, self._claim, self._update, self._cancel, self._lapse = (
             redis.register_script(ended + (scripts / f"job_{name}.lua").read_text())
             for name in ("submit", "claim", "update", "cancel", "lapse")

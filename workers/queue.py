@@ -19,8 +19,8 @@ from redis import Redis
 from workers.app import KEY_PREFIX
 from workers.records import Slice
 
-PREDICT, TRAIN, TUNE = "predict", "train", "tune"
-PREDICTIONS, BATCHES, TRAINING = "predictions", "batches", "training"
+PREDICT, TRAIN, TUNE, DELIVER = "predict", "train", "tune", "deliver"
+PREDICTIONS, BATCHES, TRAINING, WEBHOOKS = "predictions", "batches", "training", "webhooks"
 _QUEUE_OF = {"pred": PREDICTIONS, "batch": BATCHES}
 _SLOT: Final = "@"  # where a template takes the slice
 

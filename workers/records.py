@@ -65,7 +65,7 @@ class Item:
     """A picture to be answered: 784 bytes and what came with them. With an `error`, one that failed already.
 
     `photo`: it was cut out of a photograph. `explain`: the answer is to come with an explanation. `once`: the key and
-    the fingerprint of a request that may be sent again (`workers.idempotency`).
+    the fingerprint of a request that may be sent again (`workers.idempotency`). `webhook`: who is told of its end.
     """
 
     doc: dict[str, Any]
@@ -74,6 +74,7 @@ class Item:
     photo: bool = False
     explain: bool = False
     once: tuple[str, str] | None = None
+    webhook: str = ""
 
     @property
     def content(self) -> bytes:

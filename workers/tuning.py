@@ -43,7 +43,7 @@ class TuningStore:
             for kind in ("tune", "trial")
         )
         scripts = files("workers") / "lua"
-        ended = "".join((scripts / f"{name}.lua").read_text() for name in ("open", "ended"))
+        ended = "".join((scripts / f"{name}.lua").read_text() for name in ("open", "hooks", "ended"))
         self._submit, self._settle = (
             redis.register_script(ended + (scripts / f"tune_{name}.lua").read_text()) for name in ("submit", "settle")
         )

@@ -140,7 +140,7 @@ class Sweep:
         self._celery = celery
         self._metrics = metrics
         self._share = max_memory_share
-        self._trimmed = {"pred": "-", "batch": "-"}
+        self._trimmed = {"pred": "-", "batch": "-", "msg": "-"}
 
     def run(self) -> None:
         """One round, if no other worker has just had it."""

@@ -42,7 +42,9 @@ KEYS: Final = {
     r"hemline:pending": Stays.WHILE_OPEN,
     r"hemline:due:[a-z]+": Stays.WHILE_OPEN,
     r"hemline:tuning:.+": Stays.WHILE_OPEN,  # what Optuna writes of a search
-    r"hemline:celery:(predictions|batches|training)": Stays.WHILE_OPEN,
+    r"hemline:webhook-secret:.*": Stays.FOR_GOOD,
+    r"hemline:msg_[^:]+(:attempts)?": Stays.FOR_A_TIME,  # from the moment at which it is delivered, or given up
+    r"hemline:celery:(predictions|batches|training|webhooks)": Stays.WHILE_OPEN,
     r"hemline:celery:unacked(_index)?": Stays.WHILE_OPEN,
     r"hemline:celery:unacked_mutex": Stays.FOR_A_TIME,
     r"hemline:(pred|batch):[^:]+": Stays.FOR_A_TIME,  # from the moment at which all of it is answered

@@ -70,6 +70,11 @@ ROWS = {
     "getTuningJobEvents": Row((TRAIN,), 200, "canceled-tuning-jobs"),
     "cancelTuningJob": Row((TRAIN,), 202, "tuning-jobs"),
     "trainBestTrial": Row((TRAIN,), 409, "tuning-jobs"),
+    "listWebhookDeliveries": Row(ANY, 200),
+    "getWebhookDelivery": Row(ANY, 200, "webhook-deliveries"),
+    "resendWebhookDelivery": Row(ANY, 202, "webhook-deliveries"),
+    "getWebhookSecret": Row(ANY, 200),
+    "rotateWebhookSecret": Row(ANY, 200),
     "listModels": Row(ANY, 200),
     "getModel": Row(ANY, 200, values=(("version_id", "v1"),)),
     "getModelArtifact": Row(ANY, 200, values=(("version_id", "v1"), ("artifact", "litert"))),
@@ -130,6 +135,10 @@ class Site:
             made = self.made(resource)
             assert self.owner.post(f"/v1/{resource}/{made}/cancel").status_code == 202
             return made
+        if kind == "webhook-deliveries":  # of a job that was canceled at once
+            answer = self.owner.post("/v1/training-jobs", {"epochs": 1, "webhook_url": "http://shop.example/"})
+            assert self.owner.post(f"{answer.headers['Location']}/cancel").status_code == 202
+            return f"msg_{answer.json()['id'].partition('_')[2]}"
         if kind == "datasets":
             return str(upload(self.owner).json()["id"])
         bodies = {"predictions": "createPrediction", "batches": "createBatch", "training-jobs": "createTrainingJob",

@@ -29,7 +29,10 @@ MADE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "/v1/tuning-jobs": (SEARCH, {**SEARCH, "trials": 2}),
 }
 # POSTs that make nothing anew, or are shown elsewhere to be safe.
-OTHERS = {"/v1/batches/{batch_id}/cancel", "/v1/training-jobs/{job_id}/cancel", "/v1/tuning-jobs/{tune_id}/cancel"}
+OTHERS = {
+    "/v1/batches/{batch_id}/cancel", "/v1/training-jobs/{job_id}/cancel", "/v1/tuning-jobs/{tune_id}/cancel",
+    "/v1/webhook-deliveries/{delivery_id}/resend", "/v1/webhook-secret/rotate",
+}  # fmt: skip
 ELSEWHERE = {"/v1/datasets", "/v1/keys", "/v1/keys/{key_id}/rotate", "/v1/tuning-jobs/{tune_id}/train-best"}
 
 

@@ -1,7 +1,8 @@
 -- Accept a batch whose parts are stored already, where they would expire: in this step it becomes visible, whole.
 -- KEYS: batch, index, pending, waiting in batches, aliases, versions, full, queue
 -- ARGV: batch name, model (alias or version), ttl (s), due (ms from now), slice size, parts, open, failed, labelled ("1" or
---       "0"), metadata, message, owner ("" for nobody), most open of an owner
+--       "0"), metadata, message, owner ("" for nobody), most open of an owner,
+--       webhook ("" for none)
 -- Returns {"accepted", version, created (us)} | {"unknown model"} | {"full"} | {"lost"} | {"over"}
 local version = redis.call('HGET', KEYS[5], ARGV[2]) or ARGV[2]
 local parts, open, failed = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -36,6 +37,9 @@ redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ARGV[3], 
   'next', 0, 'left', open, 'labelled', ARGV[9], 'q', open, 'r', 0, 's', 0, 'f', failed, 'c', 0)
 if ARGV[12] ~= '' then
   redis.call('HSET', KEYS[1], 'owners', ARGV[12])
+end
+if ARGV[14] ~= '' then
+  redis.call('HSET', KEYS[1], 'webhook', ARGV[14])
 end
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
 if open == 0 then

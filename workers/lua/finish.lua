@@ -4,8 +4,8 @@
 -- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, how long answers are reused (s, 0 where they are not),
 --       then for each answer: place, final state, result
 -- Returns how many were stored.
-local states, labels, channel, version, owners, by = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels', 'channel',
-  'version', 'owners', 'by'))
+local states, labels, channel, version, owners, by, hooks = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels',
+  'channel', 'version', 'owners', 'by', 'hooks'))
 if not states then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 0
@@ -13,6 +13,8 @@ end
 local batch, heard = KEYS[5], channel and channel ~= ''
 local whose = owner_of(batch and redis.call('HGET', batch, 'owners') or owners, by)
 local closed = {}
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
 local start, stop, reuse = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local letters = {}
 for i = start + 1, stop do
@@ -48,6 +50,10 @@ for a = 6, #ARGV, 3 do
     end
     stored = stored + 1
     local owner = whose(i)
+    if hooks then
+      tell(redis.call('HGET', KEYS[1], 'w' .. i), public_id(string.sub(KEYS[1], 9), i),
+        final == 's' and 'succeeded' or 'failed', owner, now)
+    end
     if owner then
       closed[owner] = (closed[owner] or 0) + 1
     end
@@ -82,8 +88,7 @@ if stored > 0 then
     left = redis.call('HINCRBY', batch, 'left', -stored)
   end
   if left == 0 then
-    local time = redis.call('TIME')
-    conclude(batch or KEYS[1], time[1] * 1000000 + time[2])
+    conclude(batch or KEYS[1], now)
   end
   if left == 0 or string.sub(ARGV[1], 1, 5) == 'pred:' then
     redis.call('PUBLISH', 'hemline:done', ARGV[1])

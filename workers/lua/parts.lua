@@ -1,4 +1,4 @@
--- What scripts share about batches of several parts; put behind `ask` and before those that need it.
+-- What scripts share about batches of several parts; put behind `ask` and `hooks`.
 -- A part is a group named after its batch. Parts are handed to the workers one after another, so that a large batch
 -- never has more than a few messages in the queue, and others get their turn in between.
 
@@ -27,6 +27,7 @@ local function conclude(key, now)
   local ttl, parts = unpack(redis.call('HMGET', key, 'ttl', 'parts'))
   redis.call('HSET', key, 'ended', now)
   redis.call('EXPIRE', key, ttl)
+  tell_end(key, now)
   for part = 0, (parts or 0) - 1 do
     redis.call('EXPIRE', part_key(key, part), ttl)
   end

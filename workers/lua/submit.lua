@@ -2,15 +2,15 @@
 -- KEYS: group, index, pending, queued, aliases, versions, full, queue
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
 --       who waits, states, owners, how long keys of requests are remembered (s), their lines, whose each item is, most
---       open of an owner, metadata, doc…, pixels…, digest…
---       (a line is "place|key|fingerprint" of an item that has one; a doc and a pixel string for each state; an item that
+--       open of an owner, webhooks of items, webhook of the group, metadata, doc…, pixels…, digest…
+--       (a line is "place|key|fingerprint" of an item that has one, and "place|URL" where it has a webhook; a doc and a pixel string for each state; an item that
 --       failed already has its error in place of pixels; digests only where answers to the same pixels are reused)
 -- Returns {"accepted", version, created (us), queued now, answers that were there, {"place|name"…} of items that were
 --         accepted before, without the name where that was with another body, with "!" of those that are too many of
 --         their owner's} | {"unknown model"} | {"full", queued now} | {"over"} where that is so of a batch
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
-local count, before = #states, 15
+local count, before = #states, 17
 local reuses = #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
@@ -20,6 +20,10 @@ if redis.call('SISMEMBER', KEYS[6], version) == 0 then
 end
 local queued = tonumber(redis.call('GET', KEYS[4]) or '0')
 
+local hooks = {}
+for place, url in string.gmatch(ARGV[15], '(%d+)|([^\n]+)') do
+  hooks[tonumber(place)] = url
+end
 local sent, repeated, again, new = {}, {}, {}, {}
 for place, key, fingerprint in string.gmatch(ARGV[12], '(%d+)|([^|]+)|(%x+)') do
   sent[tonumber(place)] = {key, fingerprint}
@@ -91,11 +95,15 @@ for i = 0, count - 1 do
       end
       set('r' .. i, result)
       answers[#answers + 1] = struct.pack('<HcI', i, 's', #result) .. result
+      tell(hooks[i], public_id(group, i), 'succeeded', owner, now)
     else
       set('h' .. i, digest)
     end
   end
   letters[i + 1] = state
+  if hooks[i] and state == 'q' then
+    set('w' .. i, hooks[i])
+  end
 end
 set('states', table.concat(letters))
 set('left', open)
@@ -105,6 +113,12 @@ end
 if ARGV[13] ~= '' then
   set('by', ARGV[13])
 end
+if ARGV[15] ~= '' then
+  set('hooks', 1)
+end
+if ARGV[16] ~= '' then
+  set('webhook', ARGV[16])
+end
 -- At most 6,200 values, of some 8,000 that Lua's stack takes.
 redis.call('HSET', KEYS[1], 'version', version, 'created', now, 'ttl', ttl, 'metadata', ARGV[before], 'channel', ARGV[8],
   unpack(record))
@@ -112,6 +126,7 @@ redis.call('ZADD', KEYS[2], 0, group)
 if open == 0 then
   redis.call('HSET', KEYS[1], 'ended', now)
   redis.call('EXPIRE', KEYS[1], ttl)
+  tell_end(KEYS[1], now)
 else
   queued = redis.call('INCRBY', KEYS[4], open)
   ask(group, count, slice, message, KEYS[8], KEYS[3], math.floor(now / 1000) + due)

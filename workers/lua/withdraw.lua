@@ -25,7 +25,7 @@ for i = 1, #states do
       end
       redis.call('HDEL', KEYS[1], 'p' .. (i - 1))
       if forget then
-        redis.call('HDEL', KEYS[1], 'd' .. (i - 1), 'r' .. (i - 1))
+        redis.call('HDEL', KEYS[1], 'd' .. (i - 1), 'r' .. (i - 1), 'w' .. (i - 1))
       end
       state = forget and 'd' or 'c'
     end
@@ -55,6 +55,7 @@ if remembered == 0 then
 elseif closed > 0 and redis.call('HINCRBY', KEYS[1], 'left', -closed) == 0 then
   redis.call('HSET', KEYS[1], 'ended', now)
   redis.call('EXPIRE', KEYS[1], redis.call('HGET', KEYS[1], 'ttl'))
+  tell_end(KEYS[1], now)
 end
 redis.call('PUBLISH', 'hemline:done', group)
 return 1

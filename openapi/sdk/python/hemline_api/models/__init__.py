@@ -29,6 +29,13 @@ from .key import Key
 from .key_page import KeyPage
 from .key_request import KeyRequest
 from .key_request_scopes_item import KeyRequestScopesItem
+from .list_webhook_deliveries_status_type_1 import ListWebhookDeliveriesStatusType1
+from .list_webhook_deliveries_status_type_2_type_1 import (
+    ListWebhookDeliveriesStatusType2Type1,
+)
+from .list_webhook_deliveries_status_type_3_type_1 import (
+    ListWebhookDeliveriesStatusType3Type1,
+)
 from .live import Live
 from .metrics import Metrics
 from .model import Model
@@ -92,6 +99,10 @@ from .tuning_result import TuningResult
 from .tuning_trial import TuningTrial
 from .tuning_trial_page import TuningTrialPage
 from .tuning_trial_parameters import TuningTrialParameters
+from .webhook_attempt import WebhookAttempt
+from .webhook_delivery import WebhookDelivery
+from .webhook_delivery_page import WebhookDeliveryPage
+from .webhook_secret import WebhookSecret
 
 __all__ = (
     "Alias",
@@ -123,6 +134,9 @@ __all__ = (
     "KeyPage",
     "KeyRequest",
     "KeyRequestScopesItem",
+    "ListWebhookDeliveriesStatusType1",
+    "ListWebhookDeliveriesStatusType2Type1",
+    "ListWebhookDeliveriesStatusType3Type1",
     "Live",
     "Metrics",
     "Model",
@@ -186,4 +200,8 @@ __all__ = (
     "TuningTrial",
     "TuningTrialPage",
     "TuningTrialParameters",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookDeliveryPage",
+    "WebhookSecret",
 )

@@ -29,12 +29,15 @@ class BatchRequest:
         top_k (int | Unset): How many of the most probable classes to list. Default: 10. Example: 10.
         metadata (BatchRequestMetadata | Unset): Up to 50 values of your own, each a string of at most 500 characters,
             handed back as they are. Example: {'sku': 'A-17'}.
+        webhook_url (str | Unset): A URL of yours that is told when the batch has ended, signed as Standard Webhooks
+            says; see `GET /v1/webhook-secret`. Example: https://shop.example.com/hooks/hemline.
     """
 
     images: list[str]
     model: str | Unset = "production"
     top_k: int | Unset = 10
     metadata: BatchRequestMetadata | Unset = UNSET
+    webhook_url: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         images = self.images
@@ -46,6 +49,8 @@ class BatchRequest:
         metadata: dict[str, Any] | Unset = UNSET
         if not isinstance(self.metadata, Unset):
             metadata = self.metadata.to_dict()
+
+        webhook_url = self.webhook_url
 
         field_dict: dict[str, Any] = {}
 
@@ -60,6 +65,8 @@ class BatchRequest:
             field_dict["top_k"] = top_k
         if metadata is not UNSET:
             field_dict["metadata"] = metadata
+        if webhook_url is not UNSET:
+            field_dict["webhook_url"] = webhook_url
 
         return field_dict
 
@@ -81,11 +88,14 @@ class BatchRequest:
         else:
             metadata = BatchRequestMetadata.from_dict(_metadata)
 
+        webhook_url = d.pop("webhook_url", UNSET)
+
         batch_request = cls(
             images=images,
             model=model,
             top_k=top_k,
             metadata=metadata,
+            webhook_url=webhook_url,
         )
 
         return batch_request

@@ -31,6 +31,8 @@ class BatchUpload:
         top_k (int | Unset): How many of the most probable classes to list. Default: 10. Example: 10.
         metadata (BatchUploadMetadata | Unset): Up to 50 values of your own, each a string of at most 500 characters,
             handed back as they are. Example: {'sku': 'A-17'}.
+        webhook_url (str | Unset): A URL of yours that is told when the batch has ended, signed as Standard Webhooks
+            says; see `GET /v1/webhook-secret`. Example: https://shop.example.com/hooks/hemline.
     """
 
     file: File
@@ -38,6 +40,7 @@ class BatchUpload:
     model: str | Unset = "production"
     top_k: int | Unset = 10
     metadata: BatchUploadMetadata | Unset = UNSET
+    webhook_url: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         file = self.file.to_tuple()
@@ -54,6 +57,8 @@ class BatchUpload:
         if not isinstance(self.metadata, Unset):
             metadata = self.metadata.to_dict()
 
+        webhook_url = self.webhook_url
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -69,6 +74,8 @@ class BatchUpload:
             field_dict["top_k"] = top_k
         if metadata is not UNSET:
             field_dict["metadata"] = metadata
+        if webhook_url is not UNSET:
+            field_dict["webhook_url"] = webhook_url
 
         return field_dict
 
@@ -88,6 +95,9 @@ class BatchUpload:
 
         if not isinstance(self.metadata, Unset):
             files.append(("metadata", (None, json.dumps(self.metadata.to_dict()).encode(), "application/json")))
+
+        if not isinstance(self.webhook_url, Unset):
+            files.append(("webhook_url", (None, str(self.webhook_url).encode(), "text/plain")))
 
         return files
 
@@ -116,12 +126,15 @@ class BatchUpload:
         else:
             metadata = BatchUploadMetadata.from_dict(_metadata)
 
+        webhook_url = d.pop("webhook_url", UNSET)
+
         batch_upload = cls(
             file=file,
             labels=labels,
             model=model,
             top_k=top_k,
             metadata=metadata,
+            webhook_url=webhook_url,
         )
 
         return batch_upload

@@ -32,6 +32,8 @@ class PredictionRequest:
             that it finds alike. Default: False. Example: False.
         metadata (PredictionRequestMetadata | Unset): Up to 50 values of your own, each a string of at most 500
             characters, handed back as they are. Example: {'sku': 'A-17'}.
+        webhook_url (str | Unset): A URL of yours that is told when the prediction has ended, signed as Standard
+            Webhooks says; see `GET /v1/webhook-secret`. Example: https://shop.example.com/hooks/hemline.
     """
 
     image: str
@@ -39,6 +41,7 @@ class PredictionRequest:
     top_k: int | Unset = 10
     explain: bool | Unset = False
     metadata: PredictionRequestMetadata | Unset = UNSET
+    webhook_url: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         image = self.image
@@ -52,6 +55,8 @@ class PredictionRequest:
         metadata: dict[str, Any] | Unset = UNSET
         if not isinstance(self.metadata, Unset):
             metadata = self.metadata.to_dict()
+
+        webhook_url = self.webhook_url
 
         field_dict: dict[str, Any] = {}
 
@@ -68,6 +73,8 @@ class PredictionRequest:
             field_dict["explain"] = explain
         if metadata is not UNSET:
             field_dict["metadata"] = metadata
+        if webhook_url is not UNSET:
+            field_dict["webhook_url"] = webhook_url
 
         return field_dict
 
@@ -91,12 +98,15 @@ class PredictionRequest:
         else:
             metadata = PredictionRequestMetadata.from_dict(_metadata)
 
+        webhook_url = d.pop("webhook_url", UNSET)
+
         prediction_request = cls(
             image=image,
             model=model,
             top_k=top_k,
             explain=explain,
             metadata=metadata,
+            webhook_url=webhook_url,
         )
 
         return prediction_request

@@ -31,6 +31,8 @@ class TrainBestRequest:
             processor multiplies it. auto unless given.
         promote (TrainBestRequestPromote | Unset): When the new version becomes production, as for a training job.
             Default: 'never'. Example: never.
+        webhook_url (str | Unset): A URL of yours that is told when the training job has ended, signed as Standard
+            Webhooks says; see `GET /v1/webhook-secret`. Example: https://shop.example.com/hooks/hemline.
         description (str | Unset): Your own words; they end up in the card. Example: the best of twenty.
     """
 
@@ -39,6 +41,7 @@ class TrainBestRequest:
     patience: int | Unset = 0
     precision: TrainBestRequestPrecision | Unset = UNSET
     promote: TrainBestRequestPromote | Unset = "never"
+    webhook_url: str | Unset = UNSET
     description: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,6 +59,8 @@ class TrainBestRequest:
         if not isinstance(self.promote, Unset):
             promote = self.promote
 
+        webhook_url = self.webhook_url
+
         description = self.description
 
         field_dict: dict[str, Any] = {}
@@ -71,6 +76,8 @@ class TrainBestRequest:
             field_dict["precision"] = precision
         if promote is not UNSET:
             field_dict["promote"] = promote
+        if webhook_url is not UNSET:
+            field_dict["webhook_url"] = webhook_url
         if description is not UNSET:
             field_dict["description"] = description
 
@@ -99,6 +106,8 @@ class TrainBestRequest:
         else:
             promote = check_train_best_request_promote(_promote)
 
+        webhook_url = d.pop("webhook_url", UNSET)
+
         description = d.pop("description", UNSET)
 
         train_best_request = cls(
@@ -107,6 +116,7 @@ class TrainBestRequest:
             patience=patience,
             precision=precision,
             promote=promote,
+            webhook_url=webhook_url,
             description=description,
         )
 

@@ -43,6 +43,8 @@ class TrainingJobRequest:
             {}.
         dataset (str | Unset): `fashion-mnist`, or the id of a data set of your own. Default: 'fashion-mnist'. Example:
             fashion-mnist.
+        webhook_url (str | Unset): A URL of yours that is told when the job has ended, signed as Standard Webhooks says;
+            see `GET /v1/webhook-secret`. Example: https://shop.example.com/hooks/hemline.
         base_version (str | Unset): Start from the weights of this version or alias, of the same network. Example:
             production.
         epochs (int | Unset): Passes over the training data. 1 to 500; 12 unless given. Example: 12.
@@ -75,6 +77,7 @@ class TrainingJobRequest:
     network: str | Unset = UNSET
     hyperparameters: TrainingJobRequestHyperparameters | Unset = UNSET
     dataset: str | Unset = "fashion-mnist"
+    webhook_url: str | Unset = UNSET
     base_version: str | Unset = UNSET
     epochs: int | Unset = UNSET
     batch_size: int | Unset = UNSET
@@ -104,6 +107,8 @@ class TrainingJobRequest:
             hyperparameters = self.hyperparameters.to_dict()
 
         dataset = self.dataset
+
+        webhook_url = self.webhook_url
 
         base_version = self.base_version
 
@@ -162,6 +167,8 @@ class TrainingJobRequest:
             field_dict["hyperparameters"] = hyperparameters
         if dataset is not UNSET:
             field_dict["dataset"] = dataset
+        if webhook_url is not UNSET:
+            field_dict["webhook_url"] = webhook_url
         if base_version is not UNSET:
             field_dict["base_version"] = base_version
         if epochs is not UNSET:
@@ -222,6 +229,8 @@ class TrainingJobRequest:
             hyperparameters = TrainingJobRequestHyperparameters.from_dict(_hyperparameters)
 
         dataset = d.pop("dataset", UNSET)
+
+        webhook_url = d.pop("webhook_url", UNSET)
 
         base_version = d.pop("base_version", UNSET)
 
@@ -287,6 +296,7 @@ class TrainingJobRequest:
             network=network,
             hyperparameters=hyperparameters,
             dataset=dataset,
+            webhook_url=webhook_url,
             base_version=base_version,
             epochs=epochs,
             batch_size=batch_size,

@@ -46,6 +46,8 @@ class TuningJobRequest:
             {}.
         dataset (str | Unset): `fashion-mnist`, or the id of a data set of your own. Default: 'fashion-mnist'. Example:
             fashion-mnist.
+        webhook_url (str | Unset): A URL of yours that is told when the job has ended, signed as Standard Webhooks says;
+            see `GET /v1/webhook-secret`. Example: https://shop.example.com/hooks/hemline.
         epochs (int | Unset): The budget of a trial: passes over its training data. 1 to 500; 3 unless given. Default:
             3. Example: 3.
         batch_size (int | Unset): Pictures in one step. 8 to 1024; 128 unless given. Example: 128.
@@ -81,6 +83,7 @@ class TuningJobRequest:
     network: str | Unset = UNSET
     hyperparameters: TuningJobRequestHyperparameters | Unset = UNSET
     dataset: str | Unset = "fashion-mnist"
+    webhook_url: str | Unset = UNSET
     epochs: int | Unset = 3
     batch_size: int | Unset = UNSET
     optimizer: TuningJobRequestOptimizer | Unset = UNSET
@@ -112,6 +115,8 @@ class TuningJobRequest:
             hyperparameters = self.hyperparameters.to_dict()
 
         dataset = self.dataset
+
+        webhook_url = self.webhook_url
 
         epochs = self.epochs
 
@@ -172,6 +177,8 @@ class TuningJobRequest:
             field_dict["hyperparameters"] = hyperparameters
         if dataset is not UNSET:
             field_dict["dataset"] = dataset
+        if webhook_url is not UNSET:
+            field_dict["webhook_url"] = webhook_url
         if epochs is not UNSET:
             field_dict["epochs"] = epochs
         if batch_size is not UNSET:
@@ -236,6 +243,8 @@ class TuningJobRequest:
 
         dataset = d.pop("dataset", UNSET)
 
+        webhook_url = d.pop("webhook_url", UNSET)
+
         epochs = d.pop("epochs", UNSET)
 
         batch_size = d.pop("batch_size", UNSET)
@@ -296,6 +305,7 @@ class TuningJobRequest:
             network=network,
             hyperparameters=hyperparameters,
             dataset=dataset,
+            webhook_url=webhook_url,
             epochs=epochs,
             batch_size=batch_size,
             optimizer=optimizer,

@@ -640,6 +640,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhook-deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List messages to webhooks
+         * @description What was, is and will be sent to your webhooks, newest first; to all webhooks for an admin.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-deliveries/{delivery_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a message to a webhook
+         * @description How the delivery of a message goes: every attempt, and when the next one is.
+         */
+        get: operations["getWebhookDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-deliveries/{delivery_id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message again
+         * @description Send a message again, whatever became of it: one that has failed, or one that got lost on your side.
+         */
+        post: operations["resendWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the secret of your webhooks
+         * @description What your webhooks are signed with. Libraries of Standard Webhooks verify a message with it.
+         */
+        get: operations["getWebhookSecret"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-secret/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new secret for your webhooks
+         * @description Make a new secret. For a day, messages are signed with the old one as well: bring the new one along meanwhile.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -894,6 +998,12 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             };
+            /**
+             * Format: webhook-url
+             * @description A URL of yours that is told when the prediction has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            webhook_url?: string;
         };
         PredictionResult: {
             /**
@@ -1046,6 +1156,12 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             };
+            /**
+             * Format: webhook-url
+             * @description A URL of yours that is told when the batch has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            webhook_url?: string;
         };
         BatchUpload: {
             /**
@@ -1080,6 +1196,12 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             };
+            /**
+             * Format: webhook-url
+             * @description A URL of yours that is told when the batch has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            webhook_url?: string;
         };
         Counts: {
             /**
@@ -1358,6 +1480,12 @@ export interface components {
              * @example fashion-mnist
              */
             dataset?: string;
+            /**
+             * Format: webhook-url
+             * @description A URL of yours that is told when the job has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            webhook_url?: string;
             /**
              * Format: base-version
              * @description Start from the weights of this version or alias, of the same network.
@@ -1694,6 +1822,12 @@ export interface components {
              */
             dataset?: string;
             /**
+             * Format: webhook-url
+             * @description A URL of yours that is told when the job has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            webhook_url?: string;
+            /**
              * @description The budget of a trial: passes over its training data. 1 to 500; 3 unless given.
              * @default 3
              * @example 3
@@ -1975,6 +2109,12 @@ export interface components {
              * @enum {string}
              */
             promote?: "never" | "if_better" | "always";
+            /**
+             * Format: webhook-url
+             * @description A URL of yours that is told when the training job has ended, signed as Standard Webhooks says; see `GET /v1/webhook-secret`.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            webhook_url?: string;
             /**
              * @description Your own words; they end up in the card.
              * @example the best of twenty
@@ -2363,6 +2503,94 @@ export interface components {
             items: components["schemas"]["Key"][];
             /** @description There is more: ask again with this as `cursor`. */
             next_cursor?: string;
+        };
+        WebhookAttempt: {
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            at: string;
+            /**
+             * @description For how long (ms).
+             * @example 82.4
+             */
+            duration_ms: number;
+            /**
+             * @description The status of the answer; absent where none came.
+             * @example 503
+             */
+            status?: number;
+            /**
+             * @description Why there was no answer.
+             * @example the connection was refused
+             */
+            error?: string;
+        };
+        WebhookDelivery: {
+            /**
+             * @description Its id, which is sent as `webhook-id`.
+             * @example msg_01KBQ8Z6J0V6M3Y8F5W2T4N700
+             */
+            id: string;
+            /**
+             * @description What it tells.
+             * @example training_job.succeeded
+             */
+            type: string;
+            /**
+             * @description What it is about.
+             * @example job_01KBQ8Z6J0V6M3Y8F5W2T4N700
+             */
+            resource: string;
+            /**
+             * @description Where it goes.
+             * @example https://shop.example.com/hooks/hemline
+             */
+            url: string;
+            /**
+             * @description `pending`, `delivered` or `failed`.
+             * @example delivered
+             */
+            status: string;
+            /**
+             * Format: date-time
+             * @description When it came about.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered or given up; absent before.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            completed_at?: string;
+            /**
+             * Format: date-time
+             * @description When it is sent again; absent where it is not, or is due now.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            next_attempt_at?: string;
+            /** @description The last attempts, oldest first. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+        };
+        WebhookDeliveryPage: {
+            /** @description The messages. */
+            items: components["schemas"]["WebhookDelivery"][];
+            /** @description There is more: ask again with this as `cursor`. */
+            next_cursor?: string;
+        };
+        WebhookSecret: {
+            /** @description The secret, as libraries of Standard Webhooks take it. */
+            secret: string;
+            /** @description What they are signed with besides; absent where there is none. */
+            previous?: string;
+            /**
+             * Format: date-time
+             * @description Until when that is so.
+             * @example 2026-01-31T12:00:00.123Z
+             */
+            previous_until?: string;
         };
         Live: {
             /**
@@ -6787,6 +7015,464 @@ export interface operations {
             /** @description There is none; it may have expired or been deleted. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No keys are asked for on loopback, and it was asked for by a name that is not loopback's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or too much work that waits, of this key or address. */
+            429: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those in this state. */
+                status?: "pending" | "delivered" | "failed" | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryPage"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No keys are asked for on loopback, and it was asked for by a name that is not loopback's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the request has to change; `errors` says what. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or too much work that waits, of this key or address. */
+            429: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the message.
+                 * @example msg_01KBQ8Z6J0V6M3Y8F5W2T4N700
+                 */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none; it may have expired or been deleted. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No keys are asked for on loopback, and it was asked for by a name that is not loopback's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or too much work that waits, of this key or address. */
+            429: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resendWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the message.
+                 * @example msg_01KBQ8Z6J0V6M3Y8F5W2T4N700
+                 */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is sent again, with the same id, as soon as may be. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none; it may have expired or been deleted. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No keys are asked for on loopback, and it was asked for by a name that is not loopback's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or too much work that waits, of this key or address. */
+            429: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No keys are asked for on loopback, and it was asked for by a name that is not loopback's. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or too much work that waits, of this key or address. */
+            429: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is waiting, or Redis is away; nothing was accepted. */
+            503: {
+                headers: {
+                    /** @description Seconds after which asking again is worth it. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            /** @description No valid API key was sent. */
+            401: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key has not the scope that this takes; or where no keys are asked for, a page of another site sent it. */
+            403: {
+                headers: {
+                    /** @description What is missing (RFC 6750). */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
