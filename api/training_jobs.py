@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,7 @@ _ID = responses.path_id("job_id", "job", "job_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 _OURS = ("dataset", "promote", "base_version", "description", "webhook_url")
 _log = logging.getLogger(__name__)
 _HEARTBEAT = 15.0  # seconds of silence after which an event stream says that it is still there
+_LONGEST_STREAM = 3600.0  # seconds after which a stream ends; who still listens comes again with Last-Event-ID
 LAST_EVENT_ID = {
     "in": "header", "name": "Last-Event-ID", "schema": {"type": "string"},
     "description": "The `id` of the last event seen; what came after it is sent again.",
@@ -225,8 +227,9 @@ def _retry_after(job: Job) -> int:
 
 def _stream(found: Parts, job: str, after: str | None, is_admitted: Callable[[], bool]) -> Iterator[str]:
     """The events of a job as text, until the last, or until the key of who follows it is no longer valid."""
+    ends = time.monotonic() + _LONGEST_STREAM
     with found.announcements.watch(job) as changed:
-        while is_admitted():
+        while is_admitted() and time.monotonic() < ends:
             is_open = found.jobs.is_open(job)  # before its events: the last of them may come in between
             for event in found.jobs.events(job, after):
                 after = event.id

@@ -26,7 +26,7 @@ from workers.sentinel import SentinelUrl
 
 KUBERNETES = ROOT / "iac" / "kubernetes"
 OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
-PARTS = {"web", "worker", "trainer"}
+PARTS = {"web", "worker", "trainer", "webhooks"}
 Thing = dict[str, Any]
 
 
