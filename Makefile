@@ -69,7 +69,7 @@ console-test: $(VENV)/dev.done system-packages ## Use the console in a browser: 
 .PHONY: footprint
 footprint: ## Resident memory of each part of the running service
 	@ps -eo rss=,args= | awk '/[a]pi\.server|[b]in\/celery|[r]edis-server|[s]erve\.py/ { \
-	  part = /api\.server/ ? "web" : /training_worker/ ? "training worker" : /celery/ ? "prediction worker" : \
+	  part = /api\.server/ ? "web" : /training_worker/ ? "training worker" : /webhook_worker/ ? "webhook worker" : /celery/ ? "prediction worker" : \
 	  /redis/ ? "redis" : "supervisor"; printf "%-18s %4d MB\n", part, $$1 / 1024 }'
 
 # Debian's promtool without Debian's Prometheus: nothing is installed, so no service starts.

@@ -7,10 +7,12 @@ these.
 
 import asyncio
 import atexit
+import ipaddress
 import json
 import logging
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
@@ -24,10 +26,12 @@ from ml.artifacts import open_artifacts
 from ml.registry import PRODUCTION, Registry
 from processes import RedisServer, b64, sample
 from settings import Settings
+from workers import outbound
 from workers.aliases import RedisIndex
 from workers.groups import VERSIONS
 
 _BOUNDARY: Final = "strangers"
+_IMAGE: Final = b64(sample("sneaker"))
 _PATIENCE: Final = 100.0  # seconds after which an answer will never come
 _MANY: Final = 500  # requests, after which what they left behind is swept up
 
@@ -38,7 +42,7 @@ BODIES: Final = (
 _FORMS: Final = ("/v1/batches", "/v1/datasets")
 _LISTS: Final = (
     "/v1/predictions", "/v1/batches", "/v1/training-jobs", "/v1/tuning-jobs", "/v1/models", "/v1/datasets",
-    "/v1/aliases", "/v1/tuning-jobs/{tuning}/trials",
+    "/v1/aliases", "/v1/tuning-jobs/{tuning}/trials", "/v1/webhook-deliveries",
 )  # fmt: skip
 RESOURCES: Final = (
     "/v1/predictions/{prediction}", "/v1/batches/{batch}", "/v1/training-jobs/{job}", "/v1/tuning-jobs/{tuning}",
@@ -51,6 +55,7 @@ _PATHS: Final = (
     ("GET", "/v1/tuning-jobs/{}/trials"), ("GET", "/v1/models/{}"), ("DELETE", "/v1/models/{}"),
     ("GET", "/v1/models/v1/artifacts/{}"), ("GET", "/v1/aliases/{}/history"), ("PUT", "/v1/aliases/{}"),
     ("GET", "/v1/datasets/{}"), ("DELETE", "/v1/datasets/{}"), ("GET", "/guide/{}"), ("GET", "/console/{}"),
+    ("GET", "/v1/webhook-deliveries/{}"), ("POST", "/v1/webhook-deliveries/{}/resend"),
     ("GET", "/docs/{}"), ("OPTIONS", "/{}"),
 )  # fmt: skip
 STREAMS: Final = ("/v1/training-jobs/{job}/events", "/v1/tuning-jobs/{tuning}/events")
@@ -100,6 +105,36 @@ def event_ids(data: bytes) -> None:
     """Last-Event-ID of the events of a job that has ended."""
     answer = _ask_anew("GET", _choose(STREAMS, data), Last_Event_ID=_header(data[1:]))
     assert answer.status in (200, 204)
+
+
+def idempotency_keys(data: bytes) -> None:
+    """Idempotency-Key, twice with the same body: what was accepted is the same the second time."""
+    body = json.dumps({"image": _IMAGE}).encode()
+    sent = {"Content_Type": "application/json", "Idempotency_Key": _header(data)}
+    first = _ask_anew("POST", "/v1/predictions", body, **sent)
+    again = ask("POST", "/v1/predictions", body, **sent)
+    assert first.status == again.status or {first.status, again.status} == {201, 202}, (first, again)
+    if first.status in (201, 202):
+        assert _json(first.body)["id"] == _json(again.body)["id"] and "idempotency-replayed" in again.headers
+
+
+def webhook_urls(data: bytes) -> None:
+    """A URL to be told at: refused, or one whose host is a name or a public address, and nothing else."""
+    url = data.decode("utf-8", "replace")
+    try:
+        parts = outbound.check(url)
+    except outbound.BadUrl:
+        return
+    host = parts.hostname or ""
+    assert parts.scheme in ("http", "https") and host and not re.search(r"[\s@\\]", parts.netloc), url
+    try:
+        address: Any = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except OSError:
+            return
+    assert address.is_global and not address.is_multicast, url
 
 
 def paths(data: bytes) -> None:

@@ -20,4 +20,6 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "preferences": hostile_requests.preferences,
     "event-ids": hostile_requests.event_ids,
     "paths": hostile_requests.paths,
+    "idempotency-keys": hostile_requests.idempotency_keys,
+    "webhook-urls": hostile_requests.webhook_urls,
 }
