@@ -15,7 +15,7 @@ from api.errors import PROBLEM_JSON, problem
 from api.parts import parts
 from api.schemas import LiveSchema, ProblemSchema, ReadySchema
 from ml.registry import PRODUCTION, DamagedVersion, UnknownModel
-from workers.queue import BATCHES, PREDICTIONS, TRAINING, queue_length
+from workers.queue import BATCHES, PREDICTIONS, TRAINING, WEBHOOKS, queue_length
 from workers.upkeep import alive
 
 blueprint = Blueprint("health", __name__, description="For load balancers and people who are worried.", scopes=())
@@ -50,11 +50,12 @@ def ready() -> Response:
 
 
 def _glance() -> dict[str, Any]:
-    """What is at work and what waits; training does not count for being ready, but is worth knowing."""
+    """What is at work and what waits; but for predictions it does not count for being ready, and is worth knowing."""
     redis = parts().redis
     return {
-        "workers": {queue: alive(redis, queue) for queue in (PREDICTIONS, TRAINING)},
-        "queues": {queue: queue_length(redis, queue) for queue in (PREDICTIONS, BATCHES, TRAINING)},
+        "workers": {queue: alive(redis, queue) for queue in (PREDICTIONS, TRAINING, WEBHOOKS)},
+        "queues": {queue: queue_length(redis, queue) for queue in (PREDICTIONS, BATCHES, TRAINING)}
+        | {WEBHOOKS: parts().deliveries.waiting()},
     }
 
 

@@ -732,9 +732,9 @@ class ReadySchema(AnswerSchema):
         metadata={"description": "`ok`, or what is wrong, for each part.", "example": {"redis": "ok", "prediction_worker": "ok", "production_model": "ok"}},
     )  # fmt: skip
     workers = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={
-        "description": "Workers with a fresh heartbeat; those of `predictions` work on batches too.", "example": {"predictions": 1, "training": 1}})
+        "description": "Workers with a fresh heartbeat; those of `predictions` work on batches too.", "example": {"predictions": 1, "training": 1, "webhooks": 1}})
     queues = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={
-        "description": "Messages that no worker has taken yet, by queue.", "example": {"predictions": 0, "batches": 0, "training": 0}})
+        "description": "Messages that no worker has taken yet, by queue; of webhooks, those that are not delivered.", "example": {"predictions": 0, "batches": 0, "training": 0, "webhooks": 0}})
 
 
 _SCOPES = "`predict`: predictions and batches. `train`: training, tuning, data sets, aliases. `admin`: everything."

@@ -11,7 +11,7 @@ const PARTS = {
   prediction_worker: ["Prediction worker", "answers pictures"],
   production_model: ["Production model", "what answers by default"],
 };
-const QUEUES = { predictions: "Pictures", batches: "Batches", training: "Training" };
+const QUEUES = { predictions: "Pictures", batches: "Batches", training: "Training", webhooks: "Webhooks" };
 
 export function show(outlet, _, signal) {
   const state = h(
@@ -107,6 +107,7 @@ function render(state, work, ready, jobs, recent) {
         ? tile("Workers", [
             ["answer pictures", ready.workers.predictions],
             ["train models", ready.workers.training],
+            ["send webhooks", ready.workers.webhooks],
           ])
         : null,
       ready.queues

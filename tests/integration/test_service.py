@@ -331,8 +331,8 @@ def test_readiness_names_each_part(http: Client) -> None:
     ready = http.get("/health/ready").json()
 
     assert ready["checks"] == {"redis": "ok", "prediction_worker": "ok", "production_model": "ok"}
-    assert ready["workers"] == {"predictions": 1, "training": 0}
-    assert set(ready["queues"]) == {"predictions", "batches", "training"}
+    assert ready["workers"] == {"predictions": 1, "training": 0, "webhooks": 0}
+    assert set(ready["queues"]) == {"predictions", "batches", "training", "webhooks"}
 
 
 def test_nothing_is_lost_while_no_worker_is_there(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

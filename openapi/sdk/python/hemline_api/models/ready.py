@@ -25,9 +25,9 @@ class Ready:
         checks (ReadyChecks): `ok`, or what is wrong, for each part. Example: {'redis': 'ok', 'prediction_worker': 'ok',
             'production_model': 'ok'}.
         workers (ReadyWorkers | Unset): Workers with a fresh heartbeat; those of `predictions` work on batches too.
-            Example: {'predictions': 1, 'training': 1}.
-        queues (ReadyQueues | Unset): Messages that no worker has taken yet, by queue. Example: {'predictions': 0,
-            'batches': 0, 'training': 0}.
+            Example: {'predictions': 1, 'training': 1, 'webhooks': 1}.
+        queues (ReadyQueues | Unset): Messages that no worker has taken yet, by queue; of webhooks, those that are not
+            delivered. Example: {'predictions': 0, 'batches': 0, 'training': 0, 'webhooks': 0}.
     """
 
     status: str

@@ -11,10 +11,10 @@ T = TypeVar("T", bound="ReadyQueues")
 
 @_attrs_define
 class ReadyQueues:
-    """Messages that no worker has taken yet, by queue.
+    """Messages that no worker has taken yet, by queue; of webhooks, those that are not delivered.
 
     Example:
-        {'predictions': 0, 'batches': 0, 'training': 0}
+        {'predictions': 0, 'batches': 0, 'training': 0, 'webhooks': 0}
 
     """
 

@@ -14,7 +14,7 @@ class ReadyWorkers:
     """Workers with a fresh heartbeat; those of `predictions` work on batches too.
 
     Example:
-        {'predictions': 1, 'training': 1}
+        {'predictions': 1, 'training': 1, 'webhooks': 1}
 
     """
 

@@ -2620,18 +2620,20 @@ export interface components {
              * @description Workers with a fresh heartbeat; those of `predictions` work on batches too.
              * @example {
              *       "predictions": 1,
-             *       "training": 1
+             *       "training": 1,
+             *       "webhooks": 1
              *     }
              */
             workers?: {
                 [key: string]: number;
             };
             /**
-             * @description Messages that no worker has taken yet, by queue.
+             * @description Messages that no worker has taken yet, by queue; of webhooks, those that are not delivered.
              * @example {
              *       "predictions": 0,
              *       "batches": 0,
-             *       "training": 0
+             *       "training": 0,
+             *       "webhooks": 0
              *     }
              */
             queues?: {
