@@ -43,7 +43,7 @@ from workers.tuning import TuningStore
 from workers.webhooks import Deliveries
 
 V1 = (predictions.blueprint, batches.blueprint, training_jobs.blueprint, tuning_jobs.blueprint, models.blueprint,
-      models.aliases, datasets.blueprint, keys.blueprint, webhooks.blueprint)  # fmt: skip
+      models.aliases, datasets.blueprint, keys.blueprint, webhooks.blueprint, webhooks.secret)  # fmt: skip
 
 _DESCRIPTION = """Classifies pictures of clothes, asynchronously, in batches, with a network that it can retrain itself.
 

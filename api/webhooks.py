@@ -18,8 +18,10 @@ from workers import outbound
 from workers.keys import Scope
 from workers.webhooks import Delivery, Secret
 
-blueprint = Blueprint("webhooks", __name__, description="Be told when work has ended.",
+blueprint = Blueprint("webhook-deliveries", __name__, description="What is told to webhooks, and how that goes.",
                       scopes=(Scope.PREDICT, Scope.TRAIN))  # fmt: skip
+secret = Blueprint("webhook-secret", __name__, description="What your webhooks are signed with.",
+                   scopes=(Scope.PREDICT, Scope.TRAIN))  # fmt: skip
 _ID = responses.path_id("delivery_id", "message", "msg_01KBQ8Z6J0V6M3Y8F5W2T4N700")
 
 
@@ -64,19 +66,19 @@ def resend_webhook_delivery(delivery_id: str) -> Response:
     return responses.json(document(_own(delivery_id)), 202)
 
 
-@blueprint.get("/webhook-secret")
-@blueprint.doc(operationId="getWebhookSecret", summary="Get the secret of your webhooks")
-@blueprint.response(200, WebhookSecretSchema)
-@responses.problems(blueprint)
+@secret.get("/webhook-secret")
+@secret.doc(operationId="getWebhookSecret", summary="Get the secret of your webhooks")
+@secret.response(200, WebhookSecretSchema)
+@responses.problems(secret)
 def get_webhook_secret() -> Response:
     """What your webhooks are signed with. Libraries of Standard Webhooks verify a message with it."""
     return _shown(parts().deliveries.secret(caller().owner))
 
 
-@blueprint.post("/webhook-secret/rotate")
-@blueprint.doc(operationId="rotateWebhookSecret", summary="Make a new secret for your webhooks")
-@blueprint.response(200, WebhookSecretSchema)
-@responses.problems(blueprint)
+@secret.post("/webhook-secret/rotate")
+@secret.doc(operationId="rotateWebhookSecret", summary="Make a new secret for your webhooks")
+@secret.response(200, WebhookSecretSchema)
+@responses.problems(secret)
 def rotate_webhook_secret() -> Response:
     """Make a new secret. For a day, messages are signed with the old one as well: bring the new one along meanwhile."""
     return _shown(parts().deliveries.rotate(caller().owner))
@@ -86,10 +88,10 @@ def _own(delivery: str) -> Delivery:
     return own(parts().deliveries.get(delivery)) or abort(404)
 
 
-def _shown(secret: Secret) -> Response:
-    shown = {"secret": secret.current}
-    if secret.previous is not None and secret.previous_until is not None:
-        shown |= {"previous": secret.previous, "previous_until": responses.timestamp(secret.previous_until)}
+def _shown(found: Secret) -> Response:
+    shown = {"secret": found.current}
+    if found.previous is not None and found.previous_until is not None:
+        shown |= {"previous": found.previous, "previous_until": responses.timestamp(found.previous_until)}
     return responses.json(shown, headers={"Cache-Control": "no-store"})
 
 

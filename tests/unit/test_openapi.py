@@ -13,7 +13,10 @@ from processes import ROOT
 
 DOCUMENT = ROOT / "openapi" / "openapi.json"
 SPEC: dict[str, Any] = json.loads(DOCUMENT.read_bytes())
-TAGS = {"predictions", "batches", "training-jobs", "tuning-jobs", "models", "aliases", "datasets", "keys", "health"}
+TAGS = {
+    "predictions", "batches", "training-jobs", "tuning-jobs", "models", "aliases", "datasets", "keys", "webhook-deliveries",
+    "webhook-secret", "health",
+}  # fmt: skip
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
