@@ -14,8 +14,8 @@ from processes import ROOT
 DOCUMENT = ROOT / "openapi" / "openapi.json"
 SPEC: dict[str, Any] = json.loads(DOCUMENT.read_bytes())
 TAGS = {
-    "predictions", "batches", "training-jobs", "tuning-jobs", "models", "aliases", "datasets", "keys", "webhook-deliveries",
-    "webhook-secret", "health",
+    "predictions", "batches", "training-jobs", "tuning-jobs", "models", "aliases", "datasets", "keys",
+    "webhook-deliveries", "webhook-secret", "health",
 }  # fmt: skip
 
 
