@@ -114,6 +114,10 @@ class Settings:
         100, "Training and tuning jobs of one key that may wait or run; more are refused with 429.", least=1
     )
     max_queued: int = setting(50_000, "Predictions that may wait; more are refused with 503.", least=1)
+    max_delay: float = setting(
+        10.0, "Single predictions that would wait longer, by what was answered of late, are refused with 503. 0: none.",
+        least=0,
+    )  # fmt: skip
     max_memory_share: float = setting(0.8, "Share of Redis' maxmemory above which submissions are refused.", least=0.1)
     result_ttl: int = setting(3600, "How long predictions and batches are kept after they ended.", least=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import orjson
@@ -122,6 +123,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
     groups = Groups.from_settings(redis, settings)
     announcements = Announcements(redis)
     artifacts = open_artifacts(settings.artifacts())
+    backlog = Backlog(redis)
     celery = make_celery(settings.redis())
     loop_redis = connect_async(settings.redis())
     return Parts(
@@ -130,10 +132,11 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         groups=groups,
         batches=BatchStore.from_settings(redis, groups, settings),
         queue=PredictionQueue(
-            groups, loop_redis, batch_size=settings.batch_size, linger=settings.linger
+            groups, loop_redis, batch_size=settings.batch_size, linger=settings.linger,
+            patience=partial(backlog.patience, settings.max_delay),
         ),
         announcements=announcements,
-        backlog=Backlog(redis),
+        backlog=backlog,
         registry=Registry(artifacts, RedisIndex(redis)),
         jobs=JobStore.training(redis, settings),
         tunings=TuningStore.from_settings(redis, settings),

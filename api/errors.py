@@ -26,7 +26,7 @@ from ml.registry import UnknownModel as UnknownVersion
 from ml.spec import InvalidSpec
 from workers.idempotency import Gone, InFlight, KeyReused
 from workers.outbound import BadUrl
-from workers.records import QueueFull, UnknownModel
+from workers.records import Overloaded, QueueFull, UnknownModel
 from workers.jobs import TooManyJobs, TooMuchOpen
 
 PROBLEM_JSON = "application/problem+json"
@@ -158,6 +158,11 @@ def register(app: Flask) -> None:
         detail = f"{error}. Wait until some of that is done, or cancel some."
         headers = {"Retry-After": str(max(1, parts().backlog.retry_after()))}
         return problem(429, detail, kind="too-much-open", headers=headers)
+
+    @app.errorhandler(Overloaded)
+    def overloaded(error: Overloaded) -> Response:
+        detail = f"{error}, and this one would be answered too late. Try again after the time in Retry-After."
+        return problem(503, detail, kind="overloaded", headers={"Retry-After": str(parts().backlog.retry_after())})
 
     @app.errorhandler(QueueFull)
     def queue_full(error: QueueFull) -> Response:

@@ -22,8 +22,8 @@ from workers import ids
 from workers.jobs import JobState, TooMuchOpen
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import (
-    EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Prediction, QueueFull, Slice, Taken,
-    UnknownModel, answers_in, flags, group_of, owners_of, prediction_of, states_of,
+    EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Overloaded, Patience, Prediction, QueueFull, Slice,
+    Taken, UnknownModel, answers_in, flags, group_of, owners_of, prediction_of, states_of,
 )  # fmt: skip
 
 DONE_CHANNEL = "hemline:done"
@@ -95,12 +95,14 @@ class Groups:
 
     def submission(
         self, group: str, model: str, items: Sequence[Item], metadata: dict[str, str] | None = None, channel: str = "",
-        owner: str = "", webhook: str = "",
+        owner: str = "", webhook: str = "", patience: Patience | None = None,
     ) -> tuple[list[str], list[Any]]:
         """The keys and arguments of the script SUBMIT, whose answer `accepted` reads.
 
-        Answers are published on `channel`, where there is one, besides being stored.
+        Answers are published on `channel`, where there is one, besides being stored. With `patience`, what would wait
+        too long is refused.
         """
+        few, longest = patience or Patience(self._limits[0], 0)
         queue = queue_of(group)
         keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL, queue_key(queue)]
         docs = [orjson.dumps(item.doc) for item in items]
@@ -112,8 +114,8 @@ class Groups:
         sent = "\n".join(f"{place}|{'|'.join(item.once)}" for place, item in enumerate(items) if item.once)
         return keys, [
             group, model, *self._limits, slice_template(queue), channel, states_of(items), " ".join(names),
-            self._remembered, sent, by, self._most_of_one, hooks, webhook, orjson.dumps(metadata), *docs, *contents,
-            *digests,
+            self._remembered, sent, by, self._most_of_one, hooks, webhook, few, longest, orjson.dumps(metadata), *docs,
+            *contents, *digests,
         ]  # fmt: skip
 
     def as_accepted(
@@ -266,7 +268,7 @@ class Groups:
 
 
 def accepted(group: str, model: str, answer: list[Any]) -> Accepted:
-    """What the script SUBMIT answered. Raises UnknownModel, QueueFull."""
+    """What the script SUBMIT answered. Raises UnknownModel, QueueFull, TooMuchOpen."""
     match answer:
         case [b"accepted", version, created, queued, answers, repeated]:
             again = (each.decode().partition("|") for each in repeated)
@@ -276,6 +278,8 @@ def accepted(group: str, model: str, answer: list[Any]) -> Accepted:
             raise UnknownModel(model)
         case [b"over"]:
             raise TooMuchOpen("As many pictures of this key are waiting as may")
+        case [b"late", queued]:
+            raise Overloaded(f"{queued} predictions are waiting")
         case _:
             raise QueueFull(f"{answer[1]} predictions are waiting")
 

@@ -19,7 +19,7 @@ import secrets
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ from workers import ids
 from workers.groups import SUBMIT, Groups, accepted, key, prediction_fields, read_prediction, source
 from workers.jobs import TooMuchOpen
 from workers.idempotency import KeyReused, Repeated
-from workers.records import Accepted, Answer, Item, Prediction, QueueFull, Stored, UnknownModel, answers_in
+from workers.records import Accepted, Answer, Item, Patience, Prediction, QueueFull, Stored, UnknownModel, answers_in
 
 # Seconds after which a batch no longer holds the next one up, and its answers are looked for: that they are there may
 # have been said while nobody could hear it.
@@ -87,8 +87,13 @@ def _reason(repeated: str) -> Exception:
 class PredictionQueue:
     """Predictions of one web process. Its coroutines belong to one event loop; `call` leads there from any thread."""
 
-    def __init__(self, groups: Groups, redis: Redis, *, batch_size: int, linger: float) -> None:
+    def __init__(
+        self, groups: Groups, redis: Redis, *, batch_size: int, linger: float,
+        patience: Callable[[], Patience | None] = lambda: None,
+    ) -> None:
+        """`patience` says, now, when predictions are refused as they would wait too long."""
         self._groups = groups
+        self._patience = patience
         self._redis = redis
         self._script = redis.register_script(source(*SUBMIT))
         self._batch_size = min(batch_size, ids.GROUP_LIMIT)
@@ -194,7 +199,9 @@ class PredictionQueue:
     async def _send(self, group: str, model: str, flight: Flight) -> None:
         items = [submission.item for submission in flight.batch]
         try:
-            keys, arguments = self._groups.submission(group, model, items, channel=self._channel)
+            keys, arguments = self._groups.submission(
+                group, model, items, channel=self._channel, patience=self._patience()
+            )
             self._take_off(flight, accepted(group, model, await self._script(keys, arguments)))
         except Exception as reason:
             if not isinstance(reason, (UnknownModel, QueueFull, RedisError)):

@@ -44,6 +44,17 @@ class QueueFull(Exception):
     """Too much is waiting, or Redis has little memory left, so nothing was accepted."""
 
 
+class Overloaded(QueueFull):
+    """So much is waiting that this would wait too long, so nothing was accepted."""
+
+
+class Patience(NamedTuple):
+    """When predictions wait too long: more than `few` are open, and the next in line waits for more than `longest` (us)."""
+
+    few: int
+    longest: int
+
+
 class Slice(NamedTuple):
     """A run of items of one group, from `start` up to `stop`."""
 

@@ -52,7 +52,7 @@ KEYS: Final = {
     r"hemline:once:[0-9a-f]+": Stays.FOR_A_TIME,
     r"hemline:metrics:[0-9a-f]+": Stays.FOR_A_TIME,
     r"hemline:limit[:/].+": Stays.FOR_A_TIME,  # rates of keys and addresses
-    r"hemline:drained:\d+": Stays.FOR_A_TIME,
+    r"hemline:drained:\d+(:pred)?": Stays.FOR_A_TIME,
     r"hemline:(full|sweep|install)": Stays.FOR_A_TIME,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -20,25 +21,32 @@ from api.asgi import _address
 from api.limits import network_of
 from processes import Client, RedisServer, Web, assert_problem, b64, eventually, sample, worker
 from test_groups import item
+from workers.backlog import Backlog
 from workers.batches import BatchStore
-from workers.groups import Groups
+from workers.groups import SUBMIT, Groups, accepted, source
 from workers.ids import new_group
 from workers.jobs import JobState, JobStore, TooMuchOpen
 from workers.keys import KeyStore, Scope
-from workers.records import Answer, Item
+from workers.records import Accepted, Answer, Item, Overloaded, Patience
 
 IMAGE = b64(sample("sneaker"))
 OPEN = "hemline:open"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a worker, where the models are."""
+    return tmp_path_factory.mktemp("publishing")
+
+
+@pytest.fixture(scope="module")
+def store(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Redis alone: what is accepted waits."""
     redis = RedisServer(tmp_path_factory.mktemp("limits") / "redis")
-    folder = tmp_path_factory.mktemp("publishing")
-    environ = {"HEMLINE_REDIS_URL": redis.url, "HEMLINE_HOME": str(folder)}
-    first = worker(folder / "worker.log", environ)  # publishes what ships
-    eventually(lambda: redis.client.hget("hemline:aliases", "production"), "there is a model")
+    environ = {"HEMLINE_REDIS_URL": redis.url, "HEMLINE_HOME": str(published)}
+    first = worker(published / "worker.log", environ)  # publishes what ships
+    eventually(lambda: redis.client.hget("hemline:aliases", "production")
+               and not redis.client.exists("hemline:install"), "there are models")  # fmt: skip
     first.stop()
     yield redis
     redis.stop()
@@ -152,6 +160,68 @@ def test_jobs_of_a_key_have_a_limit_too(start: Any, token: str) -> None:
     assert_problem(http.post("/v1/tuning-jobs", search), 429)
     http.post(job.headers["Location"] + "/cancel")
     assert http.post("/v1/training-jobs", {"epochs": 1}).status_code == 202
+
+
+def test_what_would_wait_too_long_is_refused_and_a_burst_is_not(groups: Groups, redis: Redis) -> None:
+    def submit(patience: Patience) -> Accepted:
+        group = new_group("pred")
+        keys, arguments = groups.submission(group, "production", [item()], patience=patience)
+        return accepted(group, "production", redis.register_script(source(*SUBMIT))(keys, arguments))
+
+    first = submit(Patience(2, 0))
+    submit(Patience(2, 0))
+    assert submit(Patience(2, 60_000_000)).queued == 3  # the next in line has not waited for long
+    with pytest.raises(Overloaded, match="3 predictions"):
+        submit(Patience(2, 0))
+    groups.submit(new_group("batch"), "production", [item()])  # batches have a queue of their own, and time
+    groups.forget(first.group)
+    assert submit(Patience(4, 0)).queued == 4  # there is room again
+    redis.delete("hemline:celery:predictions")  # all that waits is in the workers' hands
+    assert submit(Patience(2, 0)).queued == 5
+
+
+def test_patience_ends_by_what_single_predictions_were_answered_when_there_was_most_to_do(redis: Redis) -> None:
+    backlog = Backlog(redis)
+    backlog._count()
+    assert backlog.patience(10) is None  # nothing is known yet
+    window = int(time.time()) // 5
+    redis.set(f"hemline:drained:{window - 2}:pred", 5000)
+    redis.set(f"hemline:drained:{window - 1}:pred", 5)
+    redis.set(f"hemline:drained:{window - 1}", 90_000)  # those of batches are another matter
+    backlog._count()
+    assert backlog.patience(10) == Patience(10_000, 2_500_000) and backlog.patience(0) is None
+    assert backlog.patience(0.1) == Patience(1000, 25_000)  # so few are never too many
+
+
+def test_under_overload_what_is_refused_says_when_to_come_and_what_is_accepted_is_answered(
+    store: RedisServer, start: Any, published: Path
+) -> None:
+    http = start(auth="", max_delay="1", home=str(published))
+    working = worker(published / "again.log", {"HEMLINE_REDIS_URL": store.url, "HEMLINE_HOME": str(published)})
+    try:
+        eventually(lambda: http.answers("/health/ready"), "the worker is there")
+        assert http.post("/v1/predictions", {"image": IMAGE}, wait=20).status_code == 201  # something was measured
+        working.popen.send_signal(signal.SIGSTOP)
+        http.post("/v1/batches", {"images": [IMAGE] * 1024})
+
+        def submitted() -> list[requests.Response]:
+            with ThreadPoolExecutor(8) as pool:
+                return list(pool.map(lambda _: Client(http.url).post("/v1/predictions", {"image": IMAGE}), range(40)))
+
+        answers = submitted()
+        while all(answer.status_code == 202 for answer in answers[-40:]):
+            answers += submitted()
+        found = statuses(answers)
+        assert set(found) == {202, 503}, found
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        assert assert_problem(refused, 503)["type"].endswith("overloaded") and int(refused.headers["Retry-After"]) >= 1
+        working.popen.send_signal(signal.SIGCONT)
+        for answer in (each for each in answers if each.status_code == 202):
+            assert http.get(answer.headers["Location"], headers={"Prefer": "wait=20"}).json()["status"] == "succeeded"
+        assert http.post("/v1/predictions", {"image": IMAGE}, wait=20).status_code == 201
+    finally:
+        working.popen.send_signal(signal.SIGCONT)
+        working.stop()
 
 
 def owned(owner: str, number: int = 0) -> Item:

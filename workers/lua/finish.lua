@@ -1,6 +1,7 @@
 -- Store answers, each only where its item is still open, and announce them once: by name to everybody (a batch only when
 -- it has ended), with the answers to the process that waits for them.
--- KEYS: group, pending, queued, drained, the batch that the group is a part of, where it is one
+-- KEYS: group, pending, queued, drained (with ":pred" behind it, of single predictions alone), the batch that the group is
+--       a part of, where it is one
 -- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, how long answers are reused (s, 0 where they are not),
 --       then for each answer: place, final state, result
 -- Returns how many were stored.
@@ -80,8 +81,10 @@ if stored > 0 then
   for owner, some in pairs(closed) do
     close_some(batch and 'hemline:open:bulk' or 'hemline:open:pred', owner, some)
   end
-  redis.call('INCRBY', KEYS[4], stored)
-  redis.call('EXPIRE', KEYS[4], 120)
+  for _, drained in ipairs({KEYS[4], string.sub(ARGV[1], 1, 5) == 'pred:' and KEYS[4] .. ':pred' or nil}) do
+    redis.call('INCRBY', drained, stored)
+    redis.call('EXPIRE', drained, 120)
+  end
   local left = redis.call('HINCRBY', KEYS[1], 'left', -stored)
   if batch then
     redis.call('HDEL', KEYS[1], unpack(dropped))

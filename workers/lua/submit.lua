@@ -2,15 +2,18 @@
 -- KEYS: group, index, pending, queued, aliases, versions, full, queue
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
 --       who waits, states, owners, how long keys of requests are remembered (s), their lines, whose each item is, most
---       open of an owner, webhooks of items, webhook of the group, metadata, doc…, pixels…, digest…
---       (a line is "place|key|fingerprint" of an item that has one, and "place|URL" where it has a webhook; a doc and a pixel string for each state; an item that
---       failed already has its error in place of pixels; digests only where answers to the same pixels are reused)
+--       open of an owner, webhooks of items, webhook of the group, how many may wait before the next is asked for its
+--       time, the longest that it may have waited then (us), metadata, doc…, pixels…, digest…
+--       (a line is "place|key|fingerprint" of an item that has one, and "place|URL" where it has a webhook; a doc and a
+--       pixel string for each state; an item that failed already has its error in place of pixels; digests only where
+--       answers to the same pixels are reused)
 -- Returns {"accepted", version, created (us), queued now, answers that were there, {"place|name"…} of items that were
 --         accepted before, without the name where that was with another body, with "!" of those that are too many of
---         their owner's} | {"unknown model"} | {"full", queued now} | {"over"} where that is so of a batch
+--         their owner's} | {"unknown model"} | {"full", queued now} | {"late", queued now} where it would wait for too
+--         long | {"over"} where too many are the owner's of a batch
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
-local count, before = #states, 17
+local count, before = #states, 19
 local reuses = #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
@@ -71,6 +74,15 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+-- How many wait tells how long that takes only where it is known how fast they are answered. Where they are few for what
+-- the workers can do, or it was quiet before, the next in line has not waited for long, and all is well.
+if queued + open > tonumber(ARGV[17]) then
+  local head = string.match(redis.call('LINDEX', KEYS[8], -1) or '', '"(pred:%w+):%d+:%d+"')
+  local since = head and redis.call('HGET', 'hemline:' .. head, 'created')
+  if since and now - since > tonumber(ARGV[18]) then
+    return {'late', queued}
+  end
+end
 local letters, answers, record = {}, {}, {}
 local function set(field, value)
   record[#record + 1] = field
