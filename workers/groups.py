@@ -22,8 +22,8 @@ from workers import ids
 from workers.jobs import JobState, TooMuchOpen
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import (
-    EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Overloaded, Patience, Prediction, QueueFull, Slice,
-    Taken, UnknownModel, answers_in, flags, group_of, owners_of, prediction_of, states_of,
+    EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Overloaded, Patience, Prediction, QueueFull,
+    Slice, Taken, UnknownModel, answers_in, flags, group_of, owners_of, prediction_of, states_of,
 )  # fmt: skip
 
 DONE_CHANNEL = "hemline:done"

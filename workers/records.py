@@ -49,7 +49,7 @@ class Overloaded(QueueFull):
 
 
 class Patience(NamedTuple):
-    """When predictions wait too long: more than `few` are open, and the next in line waits for more than `longest` (us)."""
+    """When predictions wait too long: more than `few` are open, and the next in line has waited `longest` (us)."""
 
     few: int
     longest: int
