@@ -221,7 +221,8 @@ def test_a_block_that_is_not_run_is_a_script_and_names_what_is_there(block: Bloc
 def test_python_is_written_for_the_oldest_version_that_is_promised(block: Block) -> None:
     compile(block.code, str(block), "exec")
     imported = set(re.findall(r"^(?:import|from) (\w+)", block.code, re.MULTILINE))
-    assert imported <= {*sys.stdlib_module_names, "hemline"}, "pages show what runs with nothing installed but the SDK"
+    known = {*sys.stdlib_module_names, "hemline", "standardwebhooks"}  # what receivers verify messages with
+    assert imported <= known, "pages show what runs with nothing installed but the SDK"
 
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
