@@ -23,6 +23,7 @@ import psutil
 from redis import RedisError
 from supervisor.states import RUNNING_STATES, ProcessStates
 
+from api.listeners import READY
 from settings import InvalidSetting, Settings
 from workers import embedded
 from workers.app import connect
@@ -65,7 +66,9 @@ def roll(groups: Groups, beside: Sequence[Part], after: Sequence[str]) -> Iterat
         for part, _, new in changes:
             yield from _until_well(new, part.well)
     except NotWell:
-        for _, _, new in changes:
+        for part, _, new in changes:
+            if part.farewell:
+                yield from _parted(new)
             yield from _ended(new)
         raise
     for part, old, _ in changes:
@@ -83,7 +86,7 @@ def answering() -> Well:
 
     def well(pid: int) -> bool:
         with suppress(psutil.Error):
-            return any(child.name() == "hemline-web" for child in psutil.Process(pid).children())
+            return any(child.name() == READY for child in psutil.Process(pid).children())
         return False
 
     return well
@@ -165,12 +168,15 @@ def _ended(processes: Sequence[Any]) -> Iterator[None]:
 
 
 def _parted(processes: Sequence[Any]) -> Iterator[None]:
-    """Let the processes that Granian started part with their clients; see `api/asgi.py`."""
-    children = [child for process in processes if process.pid for child in psutil.Process(process.pid).children()]
-    for child in children:
+    """Let web processes that answer part with their clients; see `api/asgi.py`."""
+    told = False
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
-            child.send_signal(signal.SIGUSR1)
-    until = time.monotonic() + _PARTING
+            for child in psutil.Process(process.pid).children() if process.pid else ():
+                if child.name() == READY:  # before that, the signal would be its end
+                    child.send_signal(signal.SIGUSR1)
+                    told = True
+    until = time.monotonic() + _PARTING if told else 0.0
     while time.monotonic() < until:
         yield
 

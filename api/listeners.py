@@ -16,6 +16,7 @@ from hashlib import sha256
 
 from settings import Settings
 
+READY = "hemline-web"  # the name of a process that answers on one
 BACKLOG = 4096  # connections that wait to be accepted, on each
 _MOST = 64  # as many as one message may carry of a few bytes
 

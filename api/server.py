@@ -23,12 +23,11 @@ import uvicorn
 
 from api import asgi
 from api.http import bounded
-from api.listeners import BACKLOG, HandOver, listeners
+from api.listeners import BACKLOG, READY, HandOver, listeners
 from settings import InvalidSetting, Settings
 
 _KEEP_ALIVE = 75  # seconds that a connection may be idle: longer than most clients and proxies keep one
 _FAREWELL = 15  # seconds that requests have to end when the service does; when it is upgraded, as long as it holds one
-READY = "hemline-web"  # the name of a process that answers
 _SET_PARENT_DEATH_SIGNAL, _SET_NAME = 1, 15  # of prctl(2)
 _LOOK = 0.2  # seconds between two looks at who asks for the sockets
 _PAUSE = 1.0  # seconds before a process is started in place of one that could not even begin
@@ -119,6 +118,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     def application() -> asgi.Application:
         def leave() -> None:
             config.timeout_graceful_shutdown = max(_FAREWELL, math.ceil(settings.max_wait) + 1)
+            server.accept_no_more()
 
         return asgi.app(leave)
 
@@ -129,7 +129,8 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         timeout_keep_alive=_KEEP_ALIVE, timeout_graceful_shutdown=_FAREWELL,
     )  # fmt: skip
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    _Server(config).run(sockets=[listener])
+    server = _Server(config)
+    server.run(sockets=[listener])
     return os.EX_OK
 
 
@@ -139,6 +140,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _prctl(_SET_NAME, READY.encode())
+
+    def accept_no_more(self) -> None:
+        """Leave new connections to the successor: one that came just before the end would end before it was heard."""
+        for listening in self.servers:
+            listening.close()
 
 
 def _end_with_parent() -> None:

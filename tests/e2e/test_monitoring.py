@@ -51,8 +51,8 @@ class Told:
 
 @pytest.fixture(scope="module")
 def product(start: Start) -> Iterator[Hemline]:
-    settings = {"HEMLINE_TRAINING_WORKERS": "1", "HEMLINE_LOG_FORMAT": "json", "HEMLINE_ACCESS_LOG": "1"}
-    started = start(**settings).until_ready()
+    settings = {"TRAINING_WORKERS": "1", "LOG_FORMAT": "json", "ACCESS_LOG": "1", "MAX_QUEUED": "8"}
+    started = start(**{f"HEMLINE_{name}": value for name, value in settings.items()}).until_ready()
     yield started
     started.interrupt()
 
@@ -75,7 +75,9 @@ def told(product: Hemline) -> Told:
     job = train(product.http)
     assert product.http.predict(wait=20).status_code == 201
     assert product.http.predict(model="nothing").status_code == 422
-    assert product.http.post("/v1/batches", {"images": [b64(sample("coat"))] * 3}, wait=20).status_code == 201
+    for pictures, status in ((3, 201), (9, 503)):
+        answer = product.http.post("/v1/batches", {"images": [b64(sample("coat"))] * pictures}, wait=20)
+        assert answer.status_code == status
 
     def everything() -> Told | None:
         found = Told(product.http.get("/metrics").text)

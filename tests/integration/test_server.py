@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import uvicorn
 
 from api import http
+from api.listeners import READY
 from processes import ROOT, Process, RedisServer, Web, eventually, free_port
 from settings import Settings
 from workers.groups import ALIASES, VERSIONS
@@ -103,6 +105,28 @@ def test_a_successor_takes_over_what_waits(web: Web, environ: dict[str, str], tm
             web.popen.terminate()
             web.popen.wait(60)
             assert all(web.http.answers("/health/live") for _ in range(20))
+        finally:
+            successor.stop()
+
+
+def test_who_has_parted_leaves_new_connections_to_the_successor(
+    web: Web, environ: dict[str, str], tmp_path: Path
+) -> None:
+    port = web.http.url.rpartition(":")[2]
+    eventually(lambda: web.http.answers("/health/live"), "it answers")
+    old = eventually(lambda: [each for each in children(web) if each.name() == READY][1:] and children(web), "both do")
+    for child in old:
+        child.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)  # nothing shows that they have heard it
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=60) as late:
+        environ = {**os.environ, **environ, "HEMLINE_HOST": "127.0.0.1", "PORT": port}
+        successor = Process([sys.executable, "-m", "api.server"], tmp_path / "successor.log", environ)
+        try:
+            eventually(lambda: len(psutil.Process(successor.popen.pid).children()) == 2, "the successor runs")
+            web.popen.terminate()
+            web.popen.wait(60)
+            late.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert late.recv(1000).startswith(b"HTTP/1.1 200 ")
         finally:
             successor.stop()
 
