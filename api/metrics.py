@@ -24,12 +24,13 @@ from workers import ids
 from workers.groups import ALIASES, BULK, FULL, QUEUED
 from workers.jobs import Job
 from workers.keys import Scope
-from workers.queue import BATCHES, PREDICTIONS, TRAINING, queue_key
+from workers.queue import BATCHES, PREDICTIONS, TRAINING, WEBHOOKS, queue_key
 from workers.upkeep import alive
+from workers.webhooks import DUE
 
 blueprint = Blueprint("metrics", __name__)
 _QUEUES = (PREDICTIONS, BATCHES, TRAINING)
-_KINDS = {"prediction": PREDICTIONS, "training": TRAINING}
+_KINDS = {"prediction": PREDICTIONS, "training": TRAINING, "webhook": WEBHOOKS}
 _WAITING = {
     "predictions": QUEUED, "batches": BULK, "training": "hemline:waiting:job", "tuning": "hemline:waiting:trial",
 }  # fmt: skip
@@ -70,12 +71,14 @@ def _state(found: Parts) -> Iterator[Metric]:
         pipe.mget(_WAITING.values())
         pipe.hgetall(ALIASES)
         pipe.exists(FULL)
+        pipe.zcard(DUE)
         for queue in _QUEUES:
             pipe.llen(queue_key(queue))
             pipe.lindex(queue_key(queue), -1)
-        waiting, aliases, full, *queues = pipe.execute()
-    yield _gauge("hemline_queue_depth", "Pictures that have no answer yet; training jobs and trials that wait.", [
-        ({"queue": queue}, int(count or 0)) for queue, count in zip(_WAITING, waiting, strict=True)
+        waiting, aliases, full, due, *queues = pipe.execute()
+    yield _gauge("hemline_queue_depth", "Pictures without an answer; jobs and trials that wait; messages to deliver.", [
+        ({"queue": queue}, int(count or 0))
+        for queue, count in zip([*_WAITING, WEBHOOKS], [*waiting, due], strict=True)
     ])  # fmt: skip
     lengths, oldest = (dict(zip(_QUEUES, queues[i::2], strict=True)) for i in (0, 1))
     yield _gauge("hemline_queue_messages", "Celery messages that no worker has taken.", [

@@ -19,6 +19,7 @@ from workers import ids, outbound
 from workers.batches import BatchStore
 from workers.groups import Groups
 from workers.jobs import Job, JobStore
+from workers.metrics import Metrics
 from workers.queue import DELIVER, WEBHOOKS
 from workers.tuning import TuningStore
 from workers.webhooks import Attempt, Deliveries, Delivery
@@ -31,12 +32,13 @@ class Sender:
     """Delivers messages, from so many threads."""
 
     def __init__(
-        self, deliveries: Deliveries, describe: Callable[[str], dict[str, Any]], allowed: Sequence[outbound.Network],
-        resolve: outbound.Resolve = outbound.resolve,
+        self, deliveries: Deliveries, describe: Callable[[str], dict[str, Any]], metrics: Metrics,
+        allowed: Sequence[outbound.Network], resolve: outbound.Resolve = outbound.resolve,
     ) -> None:
         """`describe` says what there is to say of a resource; `allowed` networks may be sent to besides public ones."""
         self._deliveries = deliveries
         self._describe = describe
+        self._metrics = metrics
         self._allowed = allowed
         self._resolve = resolve
         self._busy: defaultdict[str, int] = defaultdict(int)
@@ -54,6 +56,7 @@ class Sender:
                 return
             attempt, wait = self._send(found)
         state = self._deliveries.note(found, attempt, wait)
+        self._metrics.webhooks.labels(state).inc()
         _log.info("%s (%s): %s, %s", message, found.type, attempt.status or attempt.error, state)
 
     def _send(self, message: Delivery) -> tuple[Attempt, float | None]:

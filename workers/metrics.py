@@ -80,6 +80,12 @@ class Metrics:
         for kind, state in product(("job", "tune", "trial"), JobState):
             if state.is_final:
                 ended.labels(kind, state.value)
+        self.webhooks = Counter(
+            "hemline_webhook_attempts", "Attempts to deliver a webhook's message, which then is delivered, has failed "
+            "for good, or is pending and sent again later.", ("outcome",), registry=registry,
+        )  # fmt: skip
+        for outcome in ("delivered", "failed", "pending"):
+            self.webhooks.labels(outcome)
 
     def answered(self, queue: str, version: str, count: int, waited: float, seconds: float) -> None:
         """A batch of pictures was answered after it had waited so many seconds, with so many in the model."""

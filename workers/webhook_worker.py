@@ -15,6 +15,7 @@ from workers.app import connect, make_celery, wait_for_redis
 from workers.batches import BatchStore
 from workers.groups import Groups
 from workers.jobs import JobStore
+from workers.metrics import Metrics
 from workers.outbound import networks
 from workers.queue import WEBHOOKS
 from workers.tuning import TuningStore
@@ -36,10 +37,11 @@ def build(settings: Settings) -> Celery:
         groups, BatchStore.from_settings(redis, groups, settings), JobStore.training(redis, settings),
         TuningStore.from_settings(redis, settings),
     )  # fmt: skip
-    sender = delivery.Sender(deliveries, describe, networks(settings.webhook_allow))
+    metrics = Metrics(redis)
+    sender = delivery.Sender(deliveries, describe, metrics, networks(settings.webhook_allow))
     activity = Activity()
     heartbeat = Heartbeat(redis, WEBHOOKS, activity)
-    upkeep = Upkeep(heartbeat.beat, alive_file=settings.alive_file)
+    upkeep = Upkeep(heartbeat.beat, metrics.fold, alive_file=settings.alive_file)
     ending = threading.Event()
 
     def look() -> None:
@@ -59,6 +61,7 @@ def build(settings: Settings) -> Celery:
     def finish(**_: Any) -> None:
         ending.set()
         upkeep.stop()
+        metrics.end()
         heartbeat.end()
 
     # Celery holds receivers weakly unless told otherwise.

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from processes import BIN, Client, Process, RedisServer, Web, assert_problem, b64, eventually, sample, worker
 from test_groups import item
+from test_observation import figures, value
 from workers.batches import BatchStore
 from workers.groups import Groups
 from workers.ids import join, new_group
@@ -194,6 +195,20 @@ def test_what_cannot_be_delivered_stays_and_can_be_sent_again(site: Site, receiv
     assert again.status_code == 202 and again.json()["status"] in ("pending", "delivered")
     assert len(delivered(site.http, shown["id"])["attempts"]) == 5
     assert_problem(site.http.post("/v1/webhook-deliveries/msg_01KBQ8Z6J0V6M3Y8F5W2T4N700/resend"), 404)
+
+
+def test_what_attempts_come_to_is_counted(site: Site, receiver: Receiver) -> None:
+    def counted() -> list[float]:
+        found, outcomes = figures(site.http), ("delivered", "pending", "failed")
+        return [value(found, "hemline_webhook_attempts_total", outcome=outcome) for outcome in outcomes]
+
+    receiver.statuses = [500, 204, 410]
+    before = eventually(counted, "all are told")
+    for state in ("delivered", "failed"):
+        prediction = site.http.post("/v1/predictions", {"image": IMAGE, "webhook_url": receiver.url}).json()["id"]
+        delivered(site.http, message_of(prediction), state)
+    eventually(lambda: all(now > old for now, old in zip(counted(), before, strict=True)), "all are counted")
+    assert value(figures(site.http), "hemline_workers_alive", kind="webhook") == 1
 
 
 def test_who_wants_no_more_is_not_asked_again(site: Site, receiver: Receiver) -> None:
