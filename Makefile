@@ -41,9 +41,12 @@ backup: $(VENV)/run.done ## Write all that the service knows into the new file F
 restore: $(VENV)/run.done ## Bring the backup FILE back, into an empty home
 	@$(BIN)/python -m workers restore $(or $(FILE),$(error Say what: make restore FILE=hemline.tar))
 
+# Files of tests at a time. Many tests wait for processes to start or to end, so this is more than there are cores.
+TEST_PROCESSES ?= 3
+
 .PHONY: test
 test: $(VENV)/dev.done system-packages node-packages ## Set up and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(VENV)/dev.done ## flake8, the dependency rule, types

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,9 +60,14 @@ def eventually(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on. The kernel's own choice could be a client's, seconds later."""
+    clients = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(clients.read_text().split()[0]) if clients.exists() else 32_768
+    while True:
+        port = random.SystemRandom().randrange(10_000, lowest)  # whatever seeds are set, no two processes agree
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def redis_binary() -> str:

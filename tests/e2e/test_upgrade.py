@@ -98,10 +98,10 @@ def pids(instance: Hemline) -> set[int]:
 
 @pytest.mark.timeout(600)
 def test_no_request_fails_while_all_processes_are_replaced(start: Start) -> None:
-    instance = start(HEMLINE_WEB_PROCESSES="2").until_ready()
+    instance = start(HEMLINE_WEB_PROCESSES="2", HEMLINE_MAX_WAIT="8").until_ready()
     stream = Steady(instance.port)
     stream.more(200)
-    for _ in range(3):  # there and back, and there
+    for _ in range(2):  # there and back
         old = pids(instance)
         done = upgrade(instance)
         assert done.returncode == 0, done.stderr
@@ -139,7 +139,7 @@ def test_a_job_goes_on_in_the_new_training_worker(start: Start) -> None:
 def test_a_release_that_does_not_start_changes_nothing_and_the_next_one_is_served(start: Start, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     copy_repository(checkout)
-    instance = start(checkout=checkout).until_ready()
+    instance = start(checkout=checkout, HEMLINE_MAX_WAIT="8").until_ready()
     old = pids(instance)
     stream = Steady(instance.port)
     code = checkout / "api" / "app.py"
