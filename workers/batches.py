@@ -36,7 +36,7 @@ from workers import ids
 from workers.groups import ALIASES, BULK, FULL, PENDING, VERSIONS, Groups, index, key, part_name, script
 from workers.jobs import JobState, TooMuchOpen
 from workers.queue import queue_key, queue_of, slice_template
-from workers.records import STATES, Group, Item, Prediction, QueueFull, UnknownModel, states_of
+from workers.records import STATES, Group, Item, Prediction, QueueFull, UnknownModel, blocks, states_of
 
 # Seconds after which a part expires that no batch was made of; a part needs less than that to be read and written.
 _UNFINISHED = 900
@@ -166,7 +166,7 @@ class BatchStore:
         # Nobody needs these pictures any more. A crash in between leaves them until the batch expires.
         for part in range(batch.parts):
             group = self._groups.group(part_name(batch.name, part))
-            if group and (dropped := [f"p{place}" for place, state in enumerate(group.states) if state == "c"]):
+            if group and (dropped := _unneeded(group)):
                 self._redis.hdel(key(group.name), *dropped)
         return True
 
@@ -213,10 +213,7 @@ class BatchStore:
         record["left"] = b"%d" % left
         if labelled:
             record["labels"] = "".join(str(item.doc.get("expected_class_id", "-")) for item in items).encode()
-        for place, item in enumerate(items):
-            record[f"d{place}"] = orjson.dumps(item.doc)
-            record[f"r{place}" if item.error else f"p{place}"] = item.content
-        return record
+        return record | blocks(items, self._limits[2])
 
     def _check_memory(self, needed: int) -> None:
         memory: Any = self._redis.info("memory")
@@ -287,6 +284,14 @@ class Draft:
     def part(self, number: int) -> str:
         """The key of a part."""
         return key(part_name(self.name, number))
+
+
+def _unneeded(group: Group) -> list[str]:
+    """The fields of pixels of a canceled part that nobody will look at."""
+    if not group.slice:  # it was written by an earlier release
+        return [f"p{place}" for place, state in enumerate(group.states) if state == "c"]
+    slices = ((start, group.states[start : start + group.slice]) for start in range(0, len(group.states), group.slice))
+    return [f"P{start}" for start, states in slices if not set(states) & {"q", "r"}]
 
 
 def _batch(name: str, values: Sequence[bytes | None]) -> Batch | None:

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from itertools import chain
 from typing import Any, Self
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from redis import Redis
 
 from settings import Settings
@@ -22,8 +25,8 @@ from workers import ids
 from workers.jobs import JobState, TooMuchOpen
 from workers.queue import queue_key, queue_of, slice_template
 from workers.records import (
-    EXPLAIN, FIELDS, PHOTO, PIXELS, STATES, Accepted, Answer, Group, Item, Overloaded, Patience, Prediction, QueueFull,
-    Slice, Taken, UnknownModel, answers_in, flags, group_of, owners_of, prediction_of, states_of,
+    FIELDS, PIXELS, RESULT, ROW, STATES, Accepted, Answer, Group, Item, Overloaded, Patience, Prediction, QueueFull,
+    Slice, Taken, UnknownModel, answers_in, blocks, group_of, owners_of, prediction_of, rows_in, rows_of, states_of,
 )  # fmt: skip
 
 DONE_CHANNEL = "hemline:done"
@@ -105,18 +108,24 @@ class Groups:
         few, longest = patience or Patience(self._limits[0], 0)
         queue = queue_of(group)
         keys = [key(group), index(group), PENDING, QUEUED, ALIASES, VERSIONS, FULL, queue_key(queue)]
-        docs = [orjson.dumps(item.doc) for item in items]
-        contents = [item.content for item in items]
-        digests = [sha256(content).digest() for content in contents] if self._reuse else []
+        in_blocks = group.startswith("batch:") and not self._reuse
         hooks = "\n".join(f"{place}|{item.webhook}" for place, item in enumerate(items) if item.webhook)
         names = [owner] if owner else sorted(owners_of(items))
         by = "" if owner or not names else _indexes(names, items)
         sent = "\n".join(f"{place}|{'|'.join(item.once)}" for place, item in enumerate(items) if item.once)
         return keys, [
             group, model, *self._limits, slice_template(queue), channel, states_of(items), " ".join(names),
-            self._remembered, sent, by, self._most_of_one, hooks, webhook, few, longest, orjson.dumps(metadata), *docs,
-            *contents, *digests,
+            self._remembered, sent, by, self._most_of_one, hooks, webhook, few, longest, int(in_blocks),
+            orjson.dumps(metadata), *(self._in_blocks(items) if in_blocks else self._one_by_one(items)),
         ]  # fmt: skip
+
+    def _in_blocks(self, items: Sequence[Item]) -> Iterator[str | bytes]:
+        return chain.from_iterable(blocks(items, self._slice_size).items())
+
+    def _one_by_one(self, items: Sequence[Item]) -> list[bytes]:
+        contents = [item.content for item in items]
+        digests = [sha256(content).digest() for content in contents] if self._reuse else []
+        return [*(orjson.dumps(item.doc) for item in items), *contents, *digests]
 
     def as_accepted(
         self, accepted: Accepted, items: Sequence[Item], metadata: dict[str, str] | None, owner: str = ""
@@ -145,10 +154,9 @@ class Groups:
         if answer is None:
             return None
         attempt, version, created, now, places, contents = answer
-        flagged = [flags(content) for content in contents]
-        photos, explained = ([bool(each & flag) for each in flagged] for flag in (PHOTO, EXPLAIN))
-        pixels = [content[:PIXELS] for content in contents]
-        return Taken(attempt, version.decode(), int(created), now, places, pixels, photos, explained)
+        in_block = isinstance(contents, bytes)
+        rows = rows_in(contents)[[place - piece.start for place in places]] if in_block else rows_of(contents)
+        return Taken(attempt, version.decode(), int(created), now, places, rows, in_block)
 
     def count_attempt(self, piece: Slice, place: int) -> int:
         """How often this one item has been begun by itself, this time included; its slice's lease starts anew."""
@@ -160,12 +168,22 @@ class Groups:
 
     def finish(self, piece: Slice, answers: Sequence[Answer]) -> int:
         """Store answers where their items are still open, and wake who waits. Returns how many were stored."""
+        return self._store(piece, [value for answer in answers for value in answer])
+
+    def finish_block(self, piece: Slice, places: Sequence[int], results: NDArray[Any]) -> int:
+        """The same for all that was taken of a slice that is kept in blocks: a RESULT [n] for each of its n places."""
+        count = piece.stop - piece.start
+        rows = [place - piece.start for place in places]
+        block, classes = np.zeros(count, RESULT), np.full(count, ord("-"), np.uint8)
+        block[rows], classes[rows] = results, results["probabilities"].argmax(axis=1) + ord("0")
+        return self._store(piece, [block.tobytes(), classes.tobytes()])
+
+    def _store(self, piece: Slice, answers: Sequence[Any]) -> int:
         drained = f"hemline:drained:{int(time.time()) // DRAIN_WINDOW}"
         batch = _batch_of(piece.group)
         keys = [key(piece.group), PENDING, BULK if batch else QUEUED, drained, *([key(batch)] if batch else [])]
-        flat = [value for answer in answers for value in answer]
         return int(self._finish(keys, [
-            batch or piece.group, str(piece), piece.start, piece.stop, self._reuse, *flat
+            batch or piece.group, str(piece), piece.start, piece.stop, self._reuse, *answers
         ]))
 
     def overdue(self, limit: int) -> list[Slice]:
@@ -205,6 +223,9 @@ class Groups:
 
     def prediction(self, group: str, place: int) -> Prediction | None:
         """An item as it stands, or nothing when it is not there, was forgotten or has expired."""
+        if group.startswith("batch:"):
+            found = self.group(group)
+            return next(self.items(found, [place]), None) if found else None
         return read_prediction(group, place, self._redis.hmget(key(group), prediction_fields(place)))
 
     def items(self, group: Group, places: Sequence[int]) -> Iterator[Prediction]:
@@ -212,12 +233,34 @@ class Groups:
         there = [place for place in places if place < len(group.states) and group.states[place] != "d"]
         if not there:
             return
+        if group.slice:
+            yield from self._items_of_blocks(group, there)
+            return
         names = [f"{letter}{place}" for place in there for letter in "dpr"]
         values: list[Any] = self._redis.hmget(key(group.name), names)
         for place, doc, content, result in zip(there, values[0::3], values[1::3], values[2::3], strict=True):
             # Without its doc, it was forgotten or the whole group expired between the two looks.
             if doc:
-                yield prediction_of(group, place, doc, content, result)
+                yield prediction_of(group, place, orjson.loads(doc), content, result)
+
+    def _items_of_blocks(self, group: Group, places: Sequence[int]) -> Iterator[Prediction]:
+        starts = list(dict.fromkeys(place - place % group.slice for place in places))
+        names = [f"{letter}{start}" for start in starts for letter in "DPR"]
+        values: list[Any] = self._redis.hmget(key(group.name), ["single", *names])
+        single, packed = values[0], [values[1 + 3 * i : 4 + 3 * i] for i in range(len(starts))]
+        stored = zip(starts, packed, strict=True)
+        found = {start: (orjson.loads(docs), *more) for start, (docs, *more) in stored if docs}
+        alone = [place for place in places if group.states[place] == "f" or single and group.states[place] == "s"]
+        own: dict[int, Any] = {}
+        if alone:
+            own = dict(zip(alone, self._redis.hmget(key(group.name), [f"r{place}" for place in alone]), strict=True))
+        for place in places:
+            row = place % group.slice
+            if place - row in found:  # else the whole batch was forgotten or expired between the two looks
+                docs, pixels, results = found[place - row]
+                doc = docs[row] if isinstance(docs, list) else docs
+                result = own.get(place) or (results and results[row * RESULT.itemsize : (row + 1) * RESULT.itemsize])
+                yield prediction_of(group, place, doc, pixels and pixels[row * ROW : row * ROW + PIXELS], result)
 
     def predictions(
         self, cursor: str | None, limit: int, keep: Callable[[JobState, str], bool], owner: str | None = None
@@ -302,7 +345,8 @@ def read_prediction(group: str, place: int, values: Any) -> Prediction | None:
     found = group_of(group, values[:-3])
     if found is None or values[-3] is None or found.states[place : place + 1] in ("", "d"):
         return None
-    return prediction_of(found, place, *values[-3:])
+    doc, content, result = values[-3:]
+    return prediction_of(found, place, orjson.loads(doc), content, result)
 
 
 def key(group: str) -> str:

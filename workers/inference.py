@@ -12,10 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import numpy as np
 import orjson
 from celery import Celery
+from numpy.typing import NDArray
 from redis import RedisError
 
 from ml.registry import DamagedVersion, Registry
@@ -23,7 +25,7 @@ from ml.runtime import Classifier, Predictions
 from workers.groups import Groups
 from workers.logs import fields
 from workers.metrics import Metrics
-from workers.records import PIXELS, RESULT, Answer, Slice, Taken, error
+from workers.records import RESULT, Answer, Slice, Taken, error
 from workers.queue import PREDICT, queue_of
 
 _log = logging.getLogger(__name__)
@@ -85,17 +87,20 @@ class Inference:
 
     def _answer(self, piece: Slice, taken: Taken) -> None:
         classifier = self.load(taken.version)
-        pixels = np.frombuffer(b"".join(taken.pixels), np.uint8).reshape(len(taken.places), PIXELS)
+        pixels, photos = taken.pixels, taken.photos
         began = time.perf_counter()
-        predictions = classifier.classify(pixels, np.array(taken.photos) if any(taken.photos) else None)
+        predictions = classifier.classify(pixels, photos if photos.any() else None)
         explanations = [
-            classifier.explain(pixels[i], taken.photos[i]).pack() if explained else b""
-            for i, explained in enumerate(taken.explained)
+            classifier.explain(pixels[i], bool(photos[i])).pack() if explained else b""
+            for i, explained in enumerate(taken.explained.tolist())
         ]
         seconds = time.perf_counter() - began
         results = _results(predictions, taken.now, seconds)
-        answers = zip(taken.places, results, explanations, strict=True)
-        self._groups.finish(piece, [Answer(place, "s", result + more) for place, result, more in answers])
+        if taken.in_block and not any(explanations):
+            self._groups.finish_block(piece, taken.places, results)
+        else:
+            answers = zip(taken.places, _packed(results), explanations, strict=True)
+            self._groups.finish(piece, [Answer(place, "s", result + more) for place, result, more in answers])
         waited = (taken.now - taken.created) / 1e6
         self._metrics.answered(queue_of(piece.group), taken.version, len(taken.places), waited, seconds)
 
@@ -123,7 +128,7 @@ class Inference:
         return {"request_id": prediction.doc["request_id"]} if prediction and "request_id" in prediction.doc else {}
 
 
-def _results(predictions: Predictions, started: int, seconds: float) -> list[bytes]:
+def _results(predictions: Predictions, started: int, seconds: float) -> NDArray[Any]:
     count = len(predictions.novelty)
     results = np.empty(count, RESULT)
     results["probabilities"] = predictions.probabilities
@@ -133,9 +138,13 @@ def _results(predictions: Predictions, started: int, seconds: float) -> list[byt
     results["inference_ms"] = seconds * 1e3
     results["started"] = started
     results["completed"] = started + round(seconds * 1e6)
+    return results
+
+
+def _packed(results: NDArray[Any]) -> list[bytes]:
     size = RESULT.itemsize
     joined = results.tobytes()
-    return [joined[i * size : (i + 1) * size] for i in range(count)]
+    return [joined[start : start + size] for start in range(0, len(joined), size)]
 
 
 def register(app: Celery, run: Callable[[Slice], None]) -> None:

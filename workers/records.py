@@ -4,17 +4,23 @@ A group pins one model version. It keeps a letter of state for each of its items
 them (`d`) and what came out (`r`). Pixels of a photo, or of a picture whose answer is to be explained, have a byte of
 flags behind them, and an explained answer has its explanation behind it. Times are microseconds of Redis' own clock:
 machines need not agree on theirs.
+
+Batches keep the same in blocks, one for each slice, named after its first place: `P` has a row of pixels and flags for
+each item, `R` a RESULT, `D` a list of docs or the one that all have. An item that failed, or was answered by itself,
+has an `r` of its own nevertheless, which counts. A slice is written and read as a whole, so what Redis does for each
+item is next to nothing.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from ml.explanations import Explanation
 from workers import ids
@@ -28,7 +34,8 @@ RESULT = np.dtype([
 PIXELS = 784
 PHOTO, EXPLAIN = 1, 2  # flags
 
-FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "owners", "metadata")
+ROW = PIXELS + 1  # bytes of an item in a block of pixels
+FIELDS = ("states", "version", "created", "started", "canceled", "ended", "ttl", "owners", "metadata", "slice")
 STATES = {
     "q": JobState.QUEUED, "r": JobState.RUNNING, "s": JobState.SUCCEEDED, "f": JobState.FAILED, "c": JobState.CANCELED,
 }
@@ -92,8 +99,12 @@ class Item:
         """What is stored of it beside its doc."""
         if self.error:
             return orjson.dumps(self.error)
-        flags = PHOTO * self.photo | EXPLAIN * self.explain
-        return self.pixels + bytes([flags]) if flags else self.pixels
+        return self.row if self.photo or self.explain else self.pixels
+
+    @property
+    def row(self) -> bytes:
+        """Its row in a block of pixels, which is empty where it failed."""
+        return b"%b%c" % (self.pixels, PHOTO * self.photo | EXPLAIN * self.explain) if self.pixels else bytes(ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +125,38 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A slice that a worker holds the lease of: the open places, their pixels, and which are photos or explained."""
+    """A slice that a worker holds the lease of: the open places and their rows, uint8 [n, ROW], of pixels and flags.
+
+    `in_block`: its answers are stored as one block.
+    """
 
     attempt: int
     version: str
     created: int
     now: int
     places: list[int]
-    pixels: list[bytes]
-    photos: list[bool]
-    explained: list[bool]
+    rows: NDArray[np.uint8]
+    in_block: bool = False
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """[n, 784]."""
+        return self.rows[:, :PIXELS]
+
+    @property
+    def photos(self) -> NDArray[np.bool_]:
+        """[n]: which were cut out of a photograph."""
+        return np.bitwise_and(self.rows[:, PIXELS], PHOTO).astype(bool)
+
+    @property
+    def explained(self) -> NDArray[np.bool_]:
+        """[n]: which answers are to come with an explanation."""
+        return np.bitwise_and(self.rows[:, PIXELS], EXPLAIN).astype(bool)
 
     def alone(self, index: int) -> Taken:
-        """One of its places by itself."""
+        """One of its places, to be answered by itself."""
         one = slice(index, index + 1)
-        return Taken(self.attempt, self.version, self.created, self.now, self.places[one], self.pixels[one],
-                     self.photos[one], self.explained[one])  # fmt: skip
+        return replace(self, places=self.places[one], rows=self.rows[one], in_block=False)
 
 
 class Answer(NamedTuple):
@@ -196,6 +223,7 @@ class Group:
     ttl: int
     metadata: dict[str, str] | None
     owners: frozenset[str] = frozenset()  # of its items, all of them; without those of nobody in particular
+    slice: int = 0  # items of a block; 0 where there are none
 
     @property
     def counts(self) -> dict[JobState, int]:
@@ -224,27 +252,48 @@ def owners_of(items: Sequence[Item]) -> frozenset[str]:
     return frozenset(item.doc["owner"] for item in items if "owner" in item.doc)
 
 
-def flags(content: bytes) -> int:
-    """What is said of an item's pixels by the byte behind them."""
-    return content[PIXELS] if len(content) > PIXELS else 0
+def blocks(items: Sequence[Item], size: int) -> dict[str, bytes]:
+    """The fields of a record that keeps these items in blocks of so many."""
+    fields = {"slice": b"%d" % size}
+    for start in range(0, len(items), size):
+        some = items[start : start + size]
+        docs = [item.doc for item in some]
+        fields[f"D{start}"] = orjson.dumps(docs[0] if docs.count(docs[0]) == len(docs) else docs)
+        if not all(item.error for item in some):
+            fields[f"P{start}"] = b"".join([item.row for item in some])
+    return fields | {f"r{place}": item.content for place, item in enumerate(items) if item.error}
+
+
+def rows_of(contents: Sequence[bytes]) -> NDArray[np.uint8]:
+    """Rows [n, ROW] of pixels that are stored one by one, which have flags where there are any."""
+    joined = b"".join([content if len(content) == ROW else content + b"\0" for content in contents])
+    return rows_in(joined)
+
+
+def rows_in(block: bytes) -> NDArray[np.uint8]:
+    """Rows [n, ROW] of a block of pixels."""
+    return np.frombuffer(block, np.uint8).reshape(-1, ROW)
 
 
 def group_of(name: str, values: Sequence[bytes | None]) -> Group | None:
     """A group, from the values of its FIELDS; nothing when it is not there."""
-    states, version, *numbers, owners, metadata = values
+    states, version, *numbers, owners, metadata, size = values
     if states is None or version is None or metadata is None:
         return None
     created, started, canceled, ended, ttl = (int(n) if n else None for n in numbers)
     said = orjson.loads(metadata)
     whose = frozenset(owners.decode().split()) if owners else frozenset()
-    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said, whose)
+    return Group(name, states.decode(), version.decode(), created or 0, started, canceled, ended, ttl or 0, said, whose,
+                 int(size or 0))  # fmt: skip
 
 
-def prediction_of(group: Group, place: int, doc: bytes, content: bytes | None, result: bytes | None) -> Prediction:
+def prediction_of(
+    group: Group, place: int, doc: dict[str, Any], content: bytes | None, result: bytes | None
+) -> Prediction:
     """An item of a group, from what is stored of it."""
     state = STATES[group.states[place]]
     pixels = content[:PIXELS] if content else None
-    item = Stored(group.name, place, group.version, group.created, group.ttl, orjson.loads(doc), pixels)
+    item = Stored(group.name, place, group.version, group.created, group.ttl, doc, pixels)
     if state is JobState.SUCCEEDED and result:
         return item.succeeded(result)
     if state is JobState.FAILED and result:

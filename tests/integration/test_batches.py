@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from test_groups import bad_item, failure, queued, result
+from test_groups import store as store_block
 from workers.batches import Batch, BatchStore
 from workers.groups import BULK, Groups
 from workers.jobs import JobState
@@ -54,7 +55,7 @@ def answer(groups: Groups, slices: Sequence[Slice], best: int = 0) -> list[Slice
         taken = groups.begin(piece)
         line.extend(asked(groups._redis))
         if taken:
-            groups.finish(piece, [Answer(place, "s", result(best)) for place in taken.places])
+            store_block(groups, piece, taken, best)
     return line
 
 
@@ -160,12 +161,12 @@ def test_pictures_are_dropped_when_they_are_answered_and_all_expires_together(
 ) -> None:
     batch, slices = submit(batches, [[item()] * SIZE, [item()] * SIZE])
     piece = slices[0]
-    groups.begin(piece)
+    taken = groups.begin(piece)
     following = asked(redis)
-    groups.finish(piece, [Answer(place, "s", result()) for place in range(4)])
+    assert taken and store_block(groups, piece, taken) == 4
 
     fields = redis.hkeys(f"hemline:{batch.name}.0000")
-    assert sum(field.startswith(b"p") for field in fields) == SIZE - 4
+    assert {field for field in fields if field.startswith(b"P")} == {b"P4", b"P8"}
     answer(groups, slices[1:])
     assert not there(batches, batch).ended
     answer(groups, following)

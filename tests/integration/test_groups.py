@@ -13,7 +13,7 @@ from redis import Redis
 from workers import groups as groups_module
 from workers import ids
 from workers.groups import QUEUED, Groups
-from workers.records import RESULT, Answer, Item, QueueFull, Slice, UnknownModel, error
+from workers.records import RESULT, Answer, Item, QueueFull, Slice, Taken, UnknownModel, error
 from workers.jobs import JobState
 
 PIXELS = bytes(784)
@@ -52,7 +52,14 @@ def finish(groups: Groups, group: str, best: int = 0) -> None:
     for piece in groups.slices(group, len(found.states)):
         taken = groups.begin(piece)
         if taken:
-            groups.finish(piece, [Answer(place, "s", result(best)) for place in taken.places])
+            store(groups, piece, taken, best)
+
+
+def store(groups: Groups, piece: Slice, taken: Taken, best: int = 0) -> int:
+    """Answer all that was taken, as a worker does."""
+    if taken.in_block:
+        return groups.finish_block(piece, taken.places, np.frombuffer(result(best) * len(taken.places), RESULT))
+    return groups.finish(piece, [Answer(place, "s", result(best)) for place in taken.places])
 
 
 def queued(redis: Redis) -> int:
@@ -91,9 +98,9 @@ def test_a_plain_picture_is_784_bytes_and_any_other_one_more(groups: Groups, red
     assert [redis.hget(f"hemline:{group}", f"p{i}") for i in range(4)] == [
         PIXELS, PIXELS + b"\2", PIXELS + b"\1", PIXELS + b"\3",
     ]  # fmt: skip
-    assert taken and taken.pixels == [PIXELS] * 4
-    assert taken.photos == [False, False, True, True]
-    assert taken.explained == [False, True, False, True]
+    assert taken and [row.tobytes() for row in taken.pixels] == [PIXELS] * 4
+    assert taken.photos.tolist() == [False, False, True, True]
+    assert taken.explained.tolist() == [False, True, False, True]
 
 
 def test_the_version_stays_pinned_when_the_alias_moves(groups: Groups, redis: Redis) -> None:
@@ -154,6 +161,65 @@ def test_a_group_that_is_submitted_twice_is_stored_once(groups: Groups, redis: R
     assert groups.prediction(group, 0).doc["metadata"] == {"number": "1"}  # type: ignore[union-attr]
 
 
+def labels(groups: Groups, group: str) -> list[int | str]:
+    """What became of each item: the class that it got, or its state."""
+    found = groups.group(group)
+    assert found
+    items = groups.items(found, range(len(found.states)))
+    return [i.result.probabilities.index(1) if i.result else i.state.value for i in items]
+
+
+def test_a_slice_of_a_batch_is_answered_as_a_block_and_once(groups: Groups, redis: Redis) -> None:
+    group = submit(groups, 6, "batch")
+    first, last = groups.slices(group, 6)
+    one, other = groups.begin(first), groups.begin(first)
+    assert one and other and one.in_block and one.places == [0, 1, 2, 3]
+    assert one.pixels.tolist() == [[i] * 784 for i in range(4)]
+    assert store(groups, first, one, 1) == 4
+    assert store(groups, first, other, 2) == 0
+    assert groups.finish(first, [Answer(0, "s", result(3)), Answer(1, "f", failure())]) == 0
+    assert groups.begin(first) is None
+    assert labels(groups, group) == [1, 1, 1, 1, "queued", "queued"]
+    assert queued(redis) == 2
+    assert (taken := groups.begin(last)) and taken.places == [4, 5] and store(groups, last, taken, 5) == 2
+    assert labels(groups, group) == [1, 1, 1, 1, 5, 5]
+    assert [i.doc["metadata"]["number"] for i in groups.items(groups.group(group), range(6))] == list("012345")
+    assert (found := groups.prediction(group, 5)) and found.pixels == bytes([5]) * 784
+
+
+def test_what_was_answered_by_itself_stays_when_a_block_comes_late(groups: Groups) -> None:
+    group = ids.new_group("batch")
+    groups.submit(group, "production", [item(0), bad_item(), item(2), item(3)])
+    (piece,) = groups.slices(group, 4)
+    slow, taken = groups.begin(piece), groups.begin(piece)
+    assert slow and taken and taken.places == [0, 2, 3]
+    assert groups.finish(piece, [Answer(2, "s", result(9)), Answer(3, "f", failure())]) == 2
+    assert store(groups, piece, slow, 4) == 1
+    assert labels(groups, group) == [4, "failed", 9, "failed"]
+    assert (late := groups.prediction(group, 1)) and late.error == error("not_an_image", "This is no picture.")
+    assert (late := groups.prediction(group, 2)) and late.result and late.result.probabilities[9] == 1
+
+
+def test_pixels_of_what_was_canceled_are_dropped_where_nobody_needs_them(groups: Groups, redis: Redis) -> None:
+    group = submit(groups, 12, "batch")
+    answered, begun, _ = groups.slices(group, 12)
+    taken, running = groups.begin(answered), groups.begin(begun)
+    assert taken and running and store(groups, answered, taken) == 4
+    groups.cancel(group)
+    assert store(groups, begun, running, 1) == 4
+    assert labels(groups, group) == [0] * 4 + [1] * 4 + ["canceled"] * 4
+    assert {name for name in redis.hkeys(f"hemline:{group}") if name[:1] == b"P"} == {b"P0", b"P4"}
+
+
+def test_photos_of_a_batch_are_known_as_such(groups: Groups) -> None:
+    group = ids.new_group("batch")
+    groups.submit(group, "production", [Item(DOC, PIXELS, photo=photo) for photo in (True, False)])
+    taken = groups.begin(groups.slices(group, 2)[0])
+    assert taken and taken.photos.tolist() == [True, False] and not taken.explained.any()
+    alone = taken.alone(0)
+    assert alone.places == [0] and alone.photos.tolist() == [True] and not alone.in_block
+
+
 def test_a_group_is_taken_twice_but_answered_once(groups: Groups, redis: Redis) -> None:
     group = submit(groups, 3)
     (piece,) = groups.slices(group, 3)
@@ -162,7 +228,7 @@ def test_a_group_is_taken_twice_but_answered_once(groups: Groups, redis: Redis) 
     assert first and second
     assert (first.attempt, second.attempt) == (1, 2)
     assert first.places == second.places == [0, 1, 2]
-    assert first.pixels == second.pixels == [bytes([i]) * 784 for i in range(3)]
+    assert first.pixels.tolist() == second.pixels.tolist() == [[i] * 784 for i in range(3)]
     assert groups.finish(piece, [Answer(i, "s", result(best=1)) for i in range(3)]) == 3
     assert groups.finish(piece, [Answer(i, "s", result(best=2)) for i in range(3)]) == 0
     assert groups.finish(piece, [Answer(i, "f", failure()) for i in range(3)]) == 0

@@ -225,7 +225,9 @@ def registry(groups: Groups, redis: Redis, tmp_path: Path) -> Registry:
 def test_the_samples_of_the_console_come_out_right(groups: Groups, registry: Registry) -> None:
     group = ids.new_group("batch")
     groups.submit(group, "production", [Item(DOC, read_image(sample(name)).pixels) for name in SAMPLES])
-    Inference(groups, registry, Metrics(Redis()), loaded_versions=1, max_attempts=3).run(whole(group, len(SAMPLES)))
+    work = Inference(groups, registry, Metrics(Redis()), loaded_versions=1, max_attempts=3)
+    for piece in groups.slices(group, len(SAMPLES)):
+        work.run(piece)
 
     answers = [groups.prediction(group, i) for i in range(len(SAMPLES))]
     best = [int(np.argmax(p.result.probabilities)) for p in answers if p and p.result]

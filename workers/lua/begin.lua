@@ -2,9 +2,10 @@
 -- batch's newest part hands out the part after it.
 -- KEYS: group, pending, queue, the batch that it is a part of, where it is one
 -- ARGV: slice ("kind:id:start:stop"), start, stop, lease (ms), slice size, message
--- Returns {attempt, version, created (us), now (us), {place, …}, {pixels, …}}; nothing where all is final.
+-- Returns {attempt, version, created (us), now (us), {place, …}, {pixels, …} or the block of them}; nothing where all is
+--         final.
 local start, stop = tonumber(ARGV[2]), tonumber(ARGV[3])
-local states, version, created = unpack(redis.call('HMGET', KEYS[1], 'states', 'version', 'created'))
+local states, version, created, size = unpack(redis.call('HMGET', KEYS[1], 'states', 'version', 'created', 'slice'))
 local places, names, taken, begun = {}, {}, {}, 0
 for i = start, stop - 1 do
   local state = states and string.sub(states, i + 1, i + 1)
@@ -36,4 +37,5 @@ if batch then
   end
 end
 local attempt = redis.call('HINCRBY', KEYS[1], 'a' .. start, 1)
-return {attempt, version, created, now, places, redis.call('HMGET', KEYS[1], unpack(names))}
+local pixels = size and redis.call('HGET', KEYS[1], 'P' .. start) or redis.call('HMGET', KEYS[1], unpack(names))
+return {attempt, version, created, now, places, pixels}

@@ -3,10 +3,11 @@
 -- KEYS: group, pending, queued, drained (with ":pred" behind it, of single predictions alone), the batch that the group is
 --       a part of, where it is one
 -- ARGV: name to announce, slice ("kind:id:start:stop"), start, stop, how long answers are reused (s, 0 where they are not),
---       then for each answer: place, final state, result
+--       then for each answer: place, final state, result; or, for a whole slice that is kept in blocks: the block of
+--       results, the class of each as a digit ("-" where it was not taken)
 -- Returns how many were stored.
-local states, labels, channel, version, owners, by, hooks = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels',
-  'channel', 'version', 'owners', 'by', 'hooks'))
+local states, labels, channel, version, owners, by, hooks, size = unpack(redis.call('HMGET', KEYS[1], 'states', 'labels',
+  'channel', 'version', 'owners', 'by', 'hooks', 'slice'))
 if not states then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 0
@@ -22,11 +23,10 @@ for i = start + 1, stop do
   letters[i - start] = string.sub(states, i, i)
 end
 
--- How a batch is told: this state or this pair of expected and answered class has one more, or one less.
+-- What a batch is told: this state or this pair of expected and answered class has one more, or one less.
+local changes = {}
 local function count(field, by)
-  if batch then
-    redis.call('HINCRBY', batch, field, by)
-  end
+  changes[field] = (changes[field] or 0) + by
 end
 
 local function best_class(result)
@@ -38,40 +38,57 @@ local function best_class(result)
 end
 
 local stored, record, answers, dropped = 0, {}, {ARGV[1] .. '\n'}, {}
-for a = 6, #ARGV, 3 do
+local function close(i, state, final, class)
+  stored = stored + 1
+  letters[i - start + 1] = final
+  local owner = whose(i)
+  if owner then
+    closed[owner] = (closed[owner] or 0) + 1
+  end
+  count(state, -1)
+  count(final, 1)
+  local expected = labels and string.sub(labels, i + 1, i + 1) or '-'
+  if final == 's' and expected ~= '-' then
+    count('m' .. expected .. class(), 1)
+  end
+end
+
+local in_block = #ARGV == 7
+if in_block then
+  for i = start, stop - 1 do
+    local state, class = letters[i - start + 1], string.sub(ARGV[7], i - start + 1, i - start + 1)
+    if class ~= '-' and (state == 'q' or state == 'r') then
+      close(i, state, 's', function() return class end)
+    end
+  end
+  record = {'R' .. start, ARGV[6]}
+elseif size then
+  record = {'single', 1}
+end
+for a = 6, in_block and 0 or #ARGV, 3 do
   local i, final, result = tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2]
   local state = letters[i - start + 1]
   if state == 'q' or state == 'r' then
-    letters[i - start + 1] = final
+    close(i, state, final, function() return best_class(result) end)
     record[#record + 1] = 'r' .. i
     record[#record + 1] = result
     dropped[#dropped + 1] = 'p' .. i
     if heard then
       answers[#answers + 1] = struct.pack('<HcI', i, final, #result) .. result
     end
-    stored = stored + 1
-    local owner = whose(i)
     if hooks then
       tell(redis.call('HGET', KEYS[1], 'w' .. i), public_id(string.sub(KEYS[1], 9), i),
-        final == 's' and 'succeeded' or 'failed', owner, now)
-    end
-    if owner then
-      closed[owner] = (closed[owner] or 0) + 1
+        final == 's' and 'succeeded' or 'failed', whose(i), now)
     end
     local digest = reuse > 0 and final == 's' and redis.call('HGET', KEYS[1], 'h' .. i)
     if digest then
       redis.call('SET', 'hemline:answer:' .. version .. ':' .. digest, result, 'EX', reuse)
     end
-    count(state, -1)
-    count(final, 1)
-    local expected = labels and string.sub(labels, i + 1, i + 1) or '-'
-    if final == 's' and expected ~= '-' then
-      count('m' .. expected .. best_class(result), 1)
-    end
   end
 end
 if not string.find(table.concat(letters), '[qr]') then
   redis.call('ZREM', KEYS[2], ARGV[2])
+  dropped[#dropped + 1] = 'P' .. start
 end
 if stored > 0 then
   record[#record + 1] = 'states'
@@ -87,7 +104,12 @@ if stored > 0 then
   end
   local left = redis.call('HINCRBY', KEYS[1], 'left', -stored)
   if batch then
-    redis.call('HDEL', KEYS[1], unpack(dropped))
+    for field, by in pairs(changes) do
+      redis.call('HINCRBY', batch, field, by)
+    end
+    if dropped[1] then
+      redis.call('HDEL', KEYS[1], unpack(dropped))
+    end
     left = redis.call('HINCRBY', batch, 'left', -stored)
   end
   if left == 0 then

@@ -11,9 +11,9 @@ local function hand_out(batch, pending, queue, message, slice, due)
   local parts, number = unpack(redis.call('HMGET', batch, 'parts', 'next'))
   for part = tonumber(number), parts - 1 do
     local key = part_key(batch, part)
-    local left, states = unpack(redis.call('HMGET', key, 'left', 'states'))
+    local left, states, own = unpack(redis.call('HMGET', key, 'left', 'states', 'slice'))
     if left and left ~= '0' then
-      ask(string.sub(key, 9), #states, slice, message, queue, pending, due) -- without "hemline:"
+      ask(string.sub(key, 9), #states, tonumber(own) or slice, message, queue, pending, due) -- without "hemline:"
       redis.call('HSET', batch, 'next', part + 1)
       return part
     end

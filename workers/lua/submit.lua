@@ -3,7 +3,8 @@
 -- ARGV: group name, model (alias or version), most queued, ttl (s), due (ms from now), slice size, message, channel of
 --       who waits, states, owners, how long keys of requests are remembered (s), their lines, whose each item is, most
 --       open of an owner, webhooks of items, webhook of the group, how many may wait before the next is asked for its
---       time, the longest that it may have waited then (us), metadata, doc…, pixels…, digest…
+--       time, the longest that it may have waited then (us), "1" where items are kept in blocks, metadata, then fields
+--       and values as they are stored where they are in blocks, else doc…, pixels…, digest…
 --       (a line is "place|key|fingerprint" of an item that has one, and "place|URL" where it has a webhook; a doc and a
 --       pixel string for each state; an item that failed already has its error in place of pixels; digests only where
 --       answers to the same pixels are reused)
@@ -13,8 +14,8 @@
 --         long | {"over"} where too many are the owner's of a batch
 local group, model, most, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local due, slice, message, states = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
-local count, before = #states, 19
-local reuses = #ARGV > before + 2 * count
+local count, before, in_blocks = #states, 20, ARGV[19] == '1'
+local reuses = not in_blocks and #ARGV > before + 2 * count
 local _, open = string.gsub(states, 'q', '')
 
 local version = redis.call('HGET', KEYS[5], model) or model
@@ -88,7 +89,10 @@ local function set(field, value)
   record[#record + 1] = field
   record[#record + 1] = value
 end
-for i = 0, count - 1 do
+for i = before + 1, in_blocks and #ARGV or before do
+  record[#record + 1] = ARGV[i]
+end
+for i = 0, in_blocks and -1 or count - 1 do
   local state = again[i] and 'd' or string.sub(states, i + 1, i + 1)
   if state ~= 'd' then
     set('d' .. i, ARGV[before + 1 + i])
@@ -117,7 +121,7 @@ for i = 0, count - 1 do
     set('w' .. i, hooks[i])
   end
 end
-set('states', table.concat(letters))
+set('states', in_blocks and states or table.concat(letters))
 set('left', open)
 if ARGV[10] ~= '' then
   set('owners', ARGV[10])

@@ -2,7 +2,7 @@
 -- KEYS: group, index, pending, queued
 -- ARGV: group name, "forget" | "cancel", place ("" for all)
 -- Returns 1 when something changed, 0 when there was nothing to change, -1 when there is no such item.
-local states, owners, by = unpack(redis.call('HMGET', KEYS[1], 'states', 'owners', 'by'))
+local states, owners, by, size = unpack(redis.call('HMGET', KEYS[1], 'states', 'owners', 'by', 'slice'))
 if not states then
   return -1
 end
@@ -44,7 +44,13 @@ if closed > 0 then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-redis.call('HSET', KEYS[1], 'states', table.concat(letters))
+letters = table.concat(letters)
+redis.call('HSET', KEYS[1], 'states', letters)
+for start = 0, size and #letters - 1 or -1, tonumber(size) or 1 do
+  if not string.find(string.sub(letters, start + 1, start + size), '[qrs]') then
+    redis.call('HDEL', KEYS[1], 'P' .. start)
+  end
+end
 if not forget then
   redis.call('HSET', KEYS[1], 'canceled', now)
 end
