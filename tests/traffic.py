@@ -49,7 +49,7 @@ class Stream:
     def _try(self, client: Client, body: dict[str, str]) -> str | None:
         try:
             answer = client.post("/v1/predictions", body)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):  # also in the middle of an answer
             return None
         if answer.status_code == 202:
             return answer.headers["Location"]

@@ -15,7 +15,7 @@ from processes import ROOT
 @pytest.mark.skipif(shutil.which("wrk") is None and os.environ.get("CI") != "true", reason="apt install wrk")
 def test_nothing_fails_while_production_changes_every_second(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
-    command = [sys.executable, "-m", "tests.benchmarks", "soak", "--minutes", "0.5", "--rate", "50", "--out", str(out)]
+    command = [sys.executable, "-m", "tests.benchmarks", "soak", "--minutes", "0.3", "--rate", "50", "--out", str(out)]
     ended = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "HEMLINE_DATA_DIR": ""}, capture_output=True, text=True, timeout=200
     )
