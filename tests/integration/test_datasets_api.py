@@ -171,7 +171,7 @@ PNG = render_preview(bytes(784))
     (b"0" * 100_000, "Row 1 has 1 columns"),
     (PNG, "Row 1 has"),
     (idx(FEW.images), "Send an IDX pair as `images` and `labels`"),
-    (gzip.compress(csv(FEW)), "unpack a CSV"),
+    (gzip.compress(csv(FEW), mtime=0), "unpack a CSV"),
     (b"PK no more", "ZIP file is damaged"),
     (zipped(FEW)[:-30], "ZIP file is damaged"),
     (packed({}), "holds 0 pictures"),

@@ -28,6 +28,9 @@ def idx(count: int, side: int = 28, content: bytes = b"".join(PIXELS)) -> bytes:
     return struct.pack(">BBBBIII", 0, 0, 8, 3, count, side, side) + content
 
 
+PACKED = gzip.compress(idx(5), mtime=0)
+
+
 def packed(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", method) as archive:
@@ -57,7 +60,7 @@ def errors(entries: list[Entry]) -> Iterator[tuple[int, str, str]]:
     ("\n".join([",".join(f"pixel{n}" for n in range(784)), *rows()])).encode(),
     ("\n\n".join(rows())).encode(),
     idx(5),
-    gzip.compress(idx(5)),
+    PACKED,
     packed({f"{n}.png": render_preview(each) for n, each in enumerate(PIXELS)}),
 ])  # fmt: skip
 def test_every_form_gives_the_same_pictures(content: bytes) -> None:
@@ -68,7 +71,7 @@ def test_every_form_gives_the_same_pictures(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content, labels", [
-    ("\n".join(rows(labels=True)).encode(), None), (idx(5), [0, 1, 2, 3, 4]), (gzip.compress(idx(5)), [0, 1, 2, 3, 4]),
+    ("\n".join(rows(labels=True)).encode(), None), (idx(5), [0, 1, 2, 3, 4]), (PACKED, [0, 1, 2, 3, 4]),
     (packed({f"any/{n}/{n}.png": render_preview(each) for n, each in enumerate(PIXELS)}), None),
 ])  # fmt: skip
 def test_labels_come_with_their_pictures(content: bytes, labels: list[int] | None) -> None:
@@ -118,8 +121,8 @@ def test_what_is_odd_about_a_picture_is_warned_about() -> None:
     (idx(4_000_000_000), "holds 4,000,000,000 pictures; at most 1,000"),
     (idx(5, side=32), "32x32 pixels; they must be 28x28"),
     (struct.pack(">BBBBI", 0, 0, 8, 1, 5) + bytes(5), "no IDX file of images"),
-    (gzip.compress("\n".join(rows()).encode()), "Send a CSV unpacked"),
-    (gzip.compress(idx(5))[:-20], "gzip file is damaged"),
+    (gzip.compress("\n".join(rows()).encode(), mtime=0), "Send a CSV unpacked"),
+    (PACKED[:-20], "gzip file is damaged"),
     (b"\x1f\x8bnothing", "gzip file is damaged"),
     (b"PK no more", "ZIP file is damaged"),
     (packed({}), "no pictures in the file"),
