@@ -40,7 +40,7 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     from ml.keras_files import to_keras
     from ml.training import TrainingDiverged, WrongBase, WrongCheckpoint
 
-    earlier: list[Stage] = []
+    earlier = [Stage(*_stage(each)) for each in _stages(options.base)] if options.base else []
     base = options.base.joinpath(KERAS).read_bytes() if options.base else None
     try:
         for number, spec in enumerate(specs[:-1], 1):
@@ -57,10 +57,24 @@ def train(options: argparse.Namespace, settings: Settings) -> None:
     _keep(made, options.out, settings)
 
 
+def _stages(folder: Path) -> list[Mapping[str, Any]]:
+    """What the weights in a folder were trained by, first to last, by its card or by the record of its run."""
+    for name in ("card.json", "run.json"):
+        if (file := folder / name).is_file():
+            said = json.loads(file.read_bytes())
+            return [*said.get("earlier_stages", []), said]
+    return []
+
+
+def _stage(said: Mapping[str, Any]) -> tuple[TrainingSpec, tuple[Epoch, ...]]:
+    spec = said["training_spec"] if "training_spec" in said else said["spec"]
+    return TrainingSpec.from_dict(spec), tuple(Epoch(**row) for row in said["history"])
+
+
 def package_run(options: argparse.Namespace, settings: Settings) -> None:
     """Make a version of a run of `ml.accelerated`."""
     run = json.loads(options.folder.joinpath("run.json").read_bytes())
-    spec, history = TrainingSpec.from_dict(run["spec"]), tuple(Epoch(**row) for row in run["history"])
+    spec, history = _stage(run)
     data = training_data(options.data, settings)
     tensorflow_environment.prepare()
     from ml.export import KERAS, ExportFailed, package

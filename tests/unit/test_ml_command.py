@@ -89,6 +89,7 @@ def test_a_student_learns_from_teachers_and_its_card_names_them(tmp_path: Path) 
     served = (teacher / taught_by["serving"]["artifact"]).read_bytes()
     assert card["teachers"] == [hashlib.sha256(served).hexdigest()]
     assert card["training_spec"]["distill"] == 0.5
+    assert [stage["history"] for stage in card["earlier_stages"]] == [taught_by["history"]]
 
 
 def test_the_shipped_model_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
