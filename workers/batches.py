@@ -16,7 +16,7 @@ How a file becomes a batch, and what a crash leaves at each step:
 
 So a read of a batch is a read of its header, whatever its size, and results are read part by part.
 
-Waiting pictures take memory, about 1.1 KB each. Batches from files are refused before Redis has used half of what
+Waiting pictures take memory, about 1 KB each. Batches from files are refused before Redis has used half of what
 submissions may use, so that there is always room for single predictions.
 """
 
