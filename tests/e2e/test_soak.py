@@ -22,7 +22,7 @@ def test_nothing_fails_while_production_changes_every_second(tmp_path: Path) -> 
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
     results = json.loads(out.read_text())
-    assert results["errors"] == [] and results["answered"] > 1000
+    assert results["errors"] == [] and results["answered"] > 500
     assert {"redis", "web", "worker"} <= {part for part, size in results["samples"][-1]["pss"].items() if size > 0}
     assert sum(window["answered"] for window in results["windows"]) == results["answered"]
     assert "none failed" in ended.stdout

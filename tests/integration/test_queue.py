@@ -14,7 +14,7 @@ from redis import ConnectionError, Redis
 
 from processes import RedisServer, eventually
 from test_groups import failure, finish, item, queued, states
-from workers import ids
+from workers import ids, predictions
 from workers.announcements import Announcements
 from workers.app import connect, connect_async, make_celery
 from workers.groups import Groups
@@ -101,6 +101,12 @@ def open_queue(groups: Groups, redis_server: RedisServer) -> Iterator[Callable[.
         queue.end()
 
 
+@pytest.fixture
+def nothing_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, no batch counts as late."""
+    monkeypatch.setattr(predictions, "_OVERDUE", FOREVER)
+
+
 def test_what_finds_nothing_in_flight_leaves_at_once(
     open_queue: Callable[..., Queue], groups: Groups, redis: Redis
 ) -> None:
@@ -112,6 +118,7 @@ def test_what_finds_nothing_in_flight_leaves_at_once(
     eventually(lambda: queue_length(redis, PREDICTIONS) == 1, "the message is sent")
 
 
+@pytest.mark.usefixtures("nothing_overdue")
 def test_what_arrives_while_something_is_in_flight_travels_together_when_that_has_landed(
     open_queue: Callable[..., Queue], groups: Groups, pool: Threads
 ) -> None:
@@ -128,6 +135,7 @@ def test_what_arrives_while_something_is_in_flight_travels_together_when_that_ha
     assert sorted(place for _, place in accepted) == list(range(5))
 
 
+@pytest.mark.usefixtures("nothing_overdue")
 def test_a_full_batch_leaves_without_waiting(open_queue: Callable[..., Queue], groups: Groups, pool: Threads) -> None:
     queue = open_queue(batch_size=4)
     first, _ = queue.submit("production", item())
