@@ -143,7 +143,7 @@ def test_a_full_batch_leaves_without_waiting(open_queue: Callable[..., Queue], g
     done = eventually(lambda: [f for f in later if f.done()][7:] and [f for f in later if f.done()], "two batches left")
 
     assert len(done) == 8
-    assert queue.waiting == 1
+    eventually(lambda: queue.waiting == 1, "the last one waits for company")
     assert sorted(sum(a.group == g for a, _ in map(Future.result, done)) for g in groups_of(done)) == [4, 4]
     for group in {first.group, *groups_of(done)}:
         finish(groups, group)
