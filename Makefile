@@ -192,15 +192,10 @@ sdk-foreign-check: $(VENV)/dev.done ## Generate clients for Java, Go and C#: no 
 
 .PHONY: shipped
 shipped: $(VENV)/dev.done ## Train the models that ship with the repository anew, and write their cards (many hours)
-	$(call train,accurate,ml/recipes/long.json,--out ml/shipped/accurate)
-	for seed in 0 1; do \
-	  $(call train,accurate-$$seed,ml/recipes/accurate.json,--seed $$seed --out runs/accurate-$$seed) || exit 1; done
-	for seed in 0 1; do \
-	  $(call train,distilled-$$seed,ml/recipes/accurate-distilled.json,--seed $$seed --base runs/accurate-$$seed \
-	    --teacher runs/accurate-0 --teacher runs/accurate-1 --out runs/distilled-$$seed) || exit 1; done
-	$(call train,small,ml/recipes/small.json,--teacher ml/shipped/accurate --teacher runs/distilled-0 \
-	  --teacher runs/distilled-1 --out ml/shipped/small)
-	$(BIN)/python -m ml train-photos --cache runs/photos
+	$(call train,small,ml/recipes/small.json,--out ml/shipped/small)
+	$(call train,accurate,ml/recipes/accurate.json,--out ml/shipped/accurate)
+	$(call train,long,ml/recipes/long.json,--out runs/long)
+	$(BIN)/python -m ml train-photos --base runs/long --cache runs/photos
 
 # Needs JAX for the device in $(PYTHON), and Keras: requirements/accelerated.in.
 .PHONY: accelerated

@@ -97,6 +97,8 @@ def _add_photos(parser: argparse.ArgumentParser) -> None:
     recipe = SHIPPED / releases.PHOTOS / "spec.json"
     parser.add_argument("--recipe", type=Path, default=recipe, metavar="FILE", help="in JSON (%(default)s)")
     parser.add_argument("--out", type=Path, default=SHIPPED / releases.PHOTOS, metavar="DIR", help="(%(default)s)")
+    lends = "this model teaches, and lends its weights where the recipe says so (%(default)s)"
+    parser.add_argument("--base", type=Path, default=Path("runs/long"), metavar="DIR", help=lends)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the renderings of photos there")
     parser.set_defaults(run=train_commands.train_photos)
 

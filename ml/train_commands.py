@@ -101,7 +101,7 @@ def train_photos(options: argparse.Namespace, settings: Settings) -> None:
     from ml.training import TrainingDiverged, WrongBase
 
     recipe = photo_training.read_recipe(options.recipe)
-    earlier = (SHIPPED / "accurate" / "model.keras").read_bytes()
+    earlier = (options.base / "model.keras").read_bytes()
     try:
         made = photo_training.make(
             recipe, split, fashion.training, fashion.indexes, earlier, options.cache, partial(print, flush=True)
