@@ -256,7 +256,11 @@ class Groups:
             own = dict(zip(alone, self._redis.hmget(key(group.name), [f"r{place}" for place in alone]), strict=True))
         for place in places:
             row = place % group.slice
-            if place - row in found:  # else the whole batch was forgotten or expired between the two looks
+            # What is not there has been forgotten, or has expired with its batch, between two looks.
+            gone = place in own and own[place] is None and (
+                group.states[place] == "f" or place - row not in found or not found[place - row][2]
+            )  # fmt: skip
+            if place - row in found and not gone:
                 docs, pixels, results = found[place - row]
                 doc = docs[row] if isinstance(docs, list) else docs
                 result = own.get(place) or (results and results[row * RESULT.itemsize : (row + 1) * RESULT.itemsize])

@@ -211,6 +211,26 @@ def test_pixels_of_what_was_canceled_are_dropped_where_nobody_needs_them(groups:
     assert {name for name in redis.hkeys(f"hemline:{group}") if name[:1] == b"P"} == {b"P0", b"P4"}
 
 
+def test_a_batch_that_goes_while_it_is_read_ends_the_reading(
+    groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = ids.new_group("batch")
+    groups.submit(group, "production", [item(0), bad_item(), item(2)])
+    (piece,) = groups.slices(group, 3)
+    taken, found = groups.begin(piece), None
+    assert taken and store(groups, piece, taken) == 2 and (found := groups.group(group))
+    read = groups._redis.hmget
+
+    def read_and_lose(*arguments: object) -> object:
+        answer = read(*arguments)  # type: ignore[arg-type]
+        groups.forget(group)
+        return answer
+
+    monkeypatch.setattr(groups._redis, "hmget", read_and_lose)
+    assert [each.place for each in groups.items(found, range(3))] == [0, 2]
+    assert list(groups.items(found, range(3))) == []
+
+
 def test_photos_of_a_batch_are_known_as_such(groups: Groups) -> None:
     group = ids.new_group("batch")
     groups.submit(group, "production", [Item(DOC, PIXELS, photo=photo) for photo in (True, False)])
