@@ -26,7 +26,6 @@ from workers.jobs import Job
 from workers.keys import Scope
 from workers.queue import BATCHES, PREDICTIONS, TRAINING, WEBHOOKS, queue_key
 from workers.upkeep import alive
-from workers.webhooks import DUE
 
 blueprint = Blueprint("metrics", __name__)
 _QUEUES = (PREDICTIONS, BATCHES, TRAINING)
@@ -71,14 +70,13 @@ def _state(found: Parts) -> Iterator[Metric]:
         pipe.mget(_WAITING.values())
         pipe.hgetall(ALIASES)
         pipe.exists(FULL)
-        pipe.zcard(DUE)
         for queue in _QUEUES:
             pipe.llen(queue_key(queue))
             pipe.lindex(queue_key(queue), -1)
-        waiting, aliases, full, due, *queues = pipe.execute()
+        waiting, aliases, full, *queues = pipe.execute()
     yield _gauge("hemline_queue_depth", "Pictures without an answer; jobs and trials that wait; messages to deliver.", [
         ({"queue": queue}, int(count or 0))
-        for queue, count in zip([*_WAITING, WEBHOOKS], [*waiting, due], strict=True)
+        for queue, count in zip([*_WAITING, WEBHOOKS], [*waiting, found.deliveries.waiting()], strict=True)
     ])  # fmt: skip
     lengths, oldest = (dict(zip(_QUEUES, queues[i::2], strict=True)) for i in (0, 1))
     yield _gauge("hemline_queue_messages", "Celery messages that no worker has taken.", [

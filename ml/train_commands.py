@@ -97,11 +97,11 @@ def train_photos(options: argparse.Namespace, settings: Settings) -> None:
     assert fashion.indexes is not None
     tensorflow_environment.prepare()
     from ml import photo_training
-    from ml.export import ExportFailed
+    from ml.export import KERAS, ExportFailed
     from ml.training import TrainingDiverged, WrongBase
 
     recipe = photo_training.read_recipe(options.recipe)
-    earlier = (options.base / "model.keras").read_bytes()
+    earlier = options.base.joinpath(KERAS).read_bytes()
     try:
         made = photo_training.make(
             recipe, split, fashion.training, fashion.indexes, earlier, options.cache, partial(print, flush=True)

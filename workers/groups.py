@@ -256,14 +256,13 @@ class Groups:
             own = dict(zip(alone, self._redis.hmget(key(group.name), [f"r{place}" for place in alone]), strict=True))
         for place in places:
             row = place % group.slice
+            docs, pixels, results = found.get(place - row, (None, None, None))
+            result = own.get(place)
+            if result is None and results and group.states[place] == "s":
+                result = results[row * RESULT.itemsize : (row + 1) * RESULT.itemsize]
             # What is not there has been forgotten, or has expired with its batch, between two looks.
-            gone = place in own and own[place] is None and (
-                group.states[place] == "f" or place - row not in found or not found[place - row][2]
-            )  # fmt: skip
-            if place - row in found and not gone:
-                docs, pixels, results = found[place - row]
+            if docs is not None and (result is not None or place not in own):
                 doc = docs[row] if isinstance(docs, list) else docs
-                result = own.get(place) or (results and results[row * RESULT.itemsize : (row + 1) * RESULT.itemsize])
                 yield prediction_of(group, place, doc, pixels and pixels[row * ROW : row * ROW + PIXELS], result)
 
     def predictions(

@@ -72,7 +72,7 @@ class Site:
         }  # fmt: skip
         self.product = Hemline(folder / "home", folder / "log", free_port(), **settings)
         self.http = self.product.http
-        self.redis_url = f"unix://{folder}/home/redis/redis.sock"
+        self.redis_url = f"unix://{self.product.home / 'redis' / 'redis.sock'}"
         self.redis: Redis = connect(self.redis_url)
         self._training: Process | None = None
         self._ended = threading.Event()

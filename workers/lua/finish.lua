@@ -38,7 +38,7 @@ local function best_class(result)
 end
 
 local stored, record, answers, dropped = 0, {}, {ARGV[1] .. '\n'}, {}
-local function close(i, state, final, class)
+local function close(i, state, final, class, result)
   stored = stored + 1
   letters[i - start + 1] = final
   local owner = whose(i)
@@ -49,7 +49,7 @@ local function close(i, state, final, class)
   count(final, 1)
   local expected = labels and string.sub(labels, i + 1, i + 1) or '-'
   if final == 's' and expected ~= '-' then
-    count('m' .. expected .. class(), 1)
+    count('m' .. expected .. (class or best_class(result)), 1)
   end
 end
 
@@ -58,7 +58,7 @@ if in_block then
   for i = start, stop - 1 do
     local state, class = letters[i - start + 1], string.sub(ARGV[7], i - start + 1, i - start + 1)
     if class ~= '-' and (state == 'q' or state == 'r') then
-      close(i, state, 's', function() return class end)
+      close(i, state, 's', class)
     end
   end
   record = {'R' .. start, ARGV[6]}
@@ -69,7 +69,7 @@ for a = 6, in_block and 0 or #ARGV, 3 do
   local i, final, result = tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2]
   local state = letters[i - start + 1]
   if state == 'q' or state == 'r' then
-    close(i, state, final, function() return best_class(result) end)
+    close(i, state, final, nil, result)
     record[#record + 1] = 'r' .. i
     record[#record + 1] = result
     dropped[#dropped + 1] = 'p' .. i

@@ -89,10 +89,10 @@ local function set(field, value)
   record[#record + 1] = field
   record[#record + 1] = value
 end
-for i = before + 1, in_blocks and #ARGV or before do
-  record[#record + 1] = ARGV[i]
+if in_blocks then
+  letters, record = {states}, {unpack(ARGV, before + 1)}
 end
-for i = 0, in_blocks and -1 or count - 1 do
+for i = 0, in_blocks and -1 or count - 1 do -- else one by one
   local state = again[i] and 'd' or string.sub(states, i + 1, i + 1)
   if state ~= 'd' then
     set('d' .. i, ARGV[before + 1 + i])
@@ -121,7 +121,7 @@ for i = 0, in_blocks and -1 or count - 1 do
     set('w' .. i, hooks[i])
   end
 end
-set('states', in_blocks and states or table.concat(letters))
+set('states', table.concat(letters))
 set('left', open)
 if ARGV[10] ~= '' then
   set('owners', ARGV[10])
