@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ml import layout
 from tests.benchmarks import capacity, compared, floor, report, scaling, soak, swap
+from tests.benchmarks.classifier import shipped_file
 from tests.benchmarks.environment import environment
 from tests.benchmarks.load import Load, LoadFailed, closed, drained
 from tests.benchmarks.pictures import pictures, write_bodies
@@ -78,6 +80,8 @@ def _compare(options: argparse.Namespace) -> int:
     results: report.Results = {"environment": environment(), "protocol": asdict(protocol),
                                "rounds": [], "floor": [], "absent": {}}  # fmt: skip
     with _bodies() as (folder, images, single, bulk):
+        os.environ["CLASSIFIER_FILE"] = str(network := folder / "network.tflite")
+        network.write_bytes(layout.fastest(shipped_file().read_bytes()))
         servers = [hemline(single, bulk), *([] if options.only_product else [compared.naive(single)])]
         if options.peers is not None:
             wanted = [word.lower() for word in options.peers] or [""]
