@@ -88,10 +88,10 @@ class _OrjsonProvider(JSONProvider):
 
 
 def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing | None = None) -> Flask:
-    """The web application. Connects to Redis when it is first asked for something."""
+    """The web application. Connects to Redis, and becomes one of its kind, when it is first asked for something."""
     app = _Application("api", static_folder=None)
     app.json = _OrjsonProvider(app)
-    app.extensions["hemline"] = _parts(settings, redis or connect(settings.redis()))
+    app.extensions["hemline"] = _parts(settings, redis or connect(settings.redis()), tracing)
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body_bytes, API_TITLE="Hemline", API_VERSION="v1", OPENAPI_VERSION="3.0.3",
         OPENAPI_URL_PREFIX="/",
@@ -119,7 +119,7 @@ def create_app(settings: Settings, redis: Redis | None = None, tracing: Tracing 
     return app
 
 
-def _parts(settings: Settings, redis: Redis) -> Parts:
+def _parts(settings: Settings, redis: Redis, tracing: Tracing | None) -> Parts:
     groups = Groups.from_settings(redis, settings)
     announcements = Announcements(redis)
     artifacts = open_artifacts(settings.artifacts())
@@ -149,6 +149,7 @@ def _parts(settings: Settings, redis: Redis) -> Parts:
         verifier=Verifier(loop_redis, settings.admin_key) if settings.authenticates() else None,
         celery=celery,
         metrics=Metrics(redis),
+        tracing=tracing,
         held=Held(settings.max_held),
         readers=ThreadPoolExecutor(len(os.sched_getaffinity(0)), "reader"),
         # Some threads always stay free for requests that are not held.

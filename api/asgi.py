@@ -56,22 +56,24 @@ _BUSY = orjson.dumps({
 _log = logging.getLogger(__name__)
 
 
-def app(on_leave: Callable[[], None] = lambda: None) -> Application:
-    """The application, by the settings of the environment. `on_leave` is called when it is about to be replaced.
-
-    Raises InvalidSetting.
+def prepare() -> Flask:
+    """What the web processes have in common, by the settings of the environment: no thread of it runs yet, and no
+    connection is open. Raises InvalidSetting.
     """
     settings = Settings.from_env()
     logs.configure("web", settings.log_level, settings.log_format, about)
     if settings.auth == "off" and not is_loopback(settings.host):
         _log.warning("HEMLINE_AUTH is off: everybody who reaches %s may do everything", settings.host)
-    tracing = Tracing.start("web", settings.otlp_endpoint)
-    flask = create_app(settings, tracing=tracing)
-    metrics = flask.extensions["hemline"].metrics
-    Upkeep(metrics.fold).start()
+    return create_app(settings, tracing=Tracing.start("web", settings.otlp_endpoint))
+
+
+def app(flask: Flask, on_leave: Callable[[], None] = lambda: None) -> Application:
+    """The application of one process. `on_leave` is called when it is about to be replaced."""
+    parts: Parts = flask.extensions["hemline"]
+    Upkeep(parts.metrics.fold).start()
     # What was noticed last is told when the event loop ends: the process itself ends without hearing of `atexit`.
-    ends = [metrics.end, *([tracing.end] if tracing else [])]
-    made = Application(flask, settings.web_threads, on_leave, ends)
+    ends = [parts.metrics.end, *([parts.tracing.end] if parts.tracing else [])]
+    made = Application(flask, parts.settings.web_threads, on_leave, ends)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     # What is there now stays: a collection that looks at all of it takes some 70 ms, in which nobody is answered.
     gc.freeze()

@@ -69,7 +69,7 @@ class Observer:
         self._access_log = access_log
         self._tracing = tracing
         # Ids need not be secret, only unlike all others, and these cost a tenth of random ones.
-        self._process, self._numbers = secrets.token_hex(6), itertools.count()
+        self._process, self._numbers = "", itertools.count()
         self._series: dict[tuple[str, int, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
     def begin(self) -> None:
@@ -78,11 +78,16 @@ class Observer:
         environ = asked.environ
         environ.setdefault(BEGAN, time.perf_counter())
         given = environ.get("HTTP_X_REQUEST_ID")
-        request_id = given if given and _ID.fullmatch(given) else f"{self._process}-{next(self._numbers):x}"
+        request_id = given if given and _ID.fullmatch(given) else self._id()
         operation = self._operations[asked.url_rule.endpoint] if asked.url_rule else UNMATCHED
         named = environ[ABOUT] = {"request_id": request_id, "operation": operation}
         if self._tracing:
             environ[_SPAN] = self._tracing.request(environ, named)
+
+    def _id(self) -> str:
+        if not self._process:
+            self._process = secrets.token_hex(6)
+        return f"{self._process}-{next(self._numbers):x}"
 
     def end(self, response: Response) -> Response:
         """Count a request whose answer is there."""

@@ -27,6 +27,7 @@ from workers.keys import KeyStore, Verifier
 from workers.metrics import Metrics
 from workers.outbound import Network
 from workers.predictions import PredictionQueue
+from workers.tracing import Tracing
 from workers.tuning import TuningStore
 from workers.webhooks import Deliveries
 
@@ -77,6 +78,7 @@ class Parts:
     verifier: Verifier | None  # none where no keys are asked for
     celery: Celery
     metrics: Metrics
+    tracing: Tracing | None  # none where nobody receives traces
     held: Held  # requests that wait on the event loop
     threads: threading.Semaphore  # how many threads may still be held by requests that wait
     readers: ThreadPoolExecutor  # no more than there are cores: photos must not take them from small pictures

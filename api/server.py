@@ -1,8 +1,9 @@
 """Entry point of the web processes: `python -m api.server`. The settings say where, and how many.
 
 Each is an event loop with uvicorn on it, all on one thread: a server with a thread of its own would fight with the
-application for the interpreter. What they have in common is loaded before they part, so that they share its memory:
-the second one takes a third of the first.
+application for the interpreter. What they have in common is loaded, and put together, before they part, so that they
+share its memory: the second one takes a third of the first. What there may be only one of, as a name, a thread or a
+connection, is made after that, by who needs it first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
+import uvloop  # noqa: F401 - otherwise each process loads it for itself
+from flask import Flask
 
 from api import asgi
 from api.http import bounded
@@ -42,18 +45,20 @@ def main() -> int:
         settings.redis()
         settings.authenticates()
         sockets = listeners(settings)
+        flask = asgi.prepare()
     except (InvalidSetting, OSError) as wrong:
         print(wrong, file=sys.stderr)
         return os.EX_USAGE
-    return Parent(settings, sockets).run()
+    return Parent(settings, sockets, flask).run()
 
 
 class Parent:
     """Keeps a process running on each socket, and ends with them."""
 
-    def __init__(self, settings: Settings, sockets: list[socket.socket]) -> None:
+    def __init__(self, settings: Settings, sockets: list[socket.socket], flask: Flask) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._flask = flask
         self._hand_over = HandOver(settings, sockets)
         self._children: dict[int, tuple[socket.socket, float]] = {}  # by pid: its socket, and when it began
         self._ending = False
@@ -95,7 +100,7 @@ class Parent:
                 for other in self._sockets:
                     if other is not listener:
                         other.close()
-                status = _serve(self._settings, listener)
+                status = _serve(self._settings, listener, self._flask)
             finally:
                 os._exit(status)
         self._children[pid] = listener, time.monotonic()
@@ -109,7 +114,7 @@ class Parent:
                 os.kill(pid, signal.SIGTERM)
 
 
-def _serve(settings: Settings, listener: socket.socket) -> int:
+def _serve(settings: Settings, listener: socket.socket, flask: Flask) -> int:
     """One process, until SIGTERM: it then answers what it has, and ends."""
     _end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -120,7 +125,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
             config.timeout_graceful_shutdown = max(_FAREWELL, math.ceil(settings.max_wait) + 1)
             server.accept_no_more()
 
-        return asgi.app(leave)
+        return asgi.app(flask, leave)
 
     config = uvicorn.Config(
         application, factory=True, loop="uvloop", http=bounded(settings.max_connections), ws="none",

@@ -25,10 +25,10 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Read = Callable[[str], bytes | None]  # the content of a version's file by its name; nothing where there is none
 
-# An image takes about as long in a batch of any size; 32 at a time save calls, and more would cost memory for nothing.
-_SIZES: Final = (32, 8, 1)
+# An image takes about as long in a batch of any size; 16 at a time save calls, and more would cost memory for nothing.
+_SIZES: Final = (16, 4, 1)
 # Of photos there are few at a time: cutting one out takes far longer than classifying it.
-_PHOTO_SIZES: Final = (8, 1)
+_PHOTO_SIZES: Final = (4, 1)
 
 
 @dataclass(frozen=True, slots=True)

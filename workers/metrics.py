@@ -46,7 +46,7 @@ class Metrics:
         self._parcel: dict[str, float] = {}
         self._number = 0
         self._answered: dict[tuple[str, str], tuple[Callable[[float], None], ...]] = {}
-        self._receipt = f"{SUMS}:{secrets.token_hex(8)}"
+        self._receipt = ""  # of one process, which this one may become several of
         self._registry = registry = CollectorRegistry(auto_describe=False)
         self.requests = Counter(
             "hemline_http_requests", "Requests answered, by operation and status.", ("operation", "status"),
@@ -111,6 +111,7 @@ class Metrics:
                 self._folded = counted
                 self._number += 1
             if self._parcel:
+                self._receipt = self._receipt or f"{SUMS}:{secrets.token_hex(8)}"
                 flat = [text for field, new in self._parcel.items() for text in (field, repr(new))]
                 self._fold([SUMS, self._receipt], [self._number, *flat])
                 self._parcel = {}

@@ -98,7 +98,7 @@ class PredictionQueue:
         self._script = redis.register_script(source(*SUBMIT))
         self._batch_size = min(batch_size, ids.GROUP_LIMIT)
         self._linger = linger
-        self._channel = f"hemline:answers:{secrets.token_hex(8)}"
+        self._channel = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -113,6 +113,7 @@ class PredictionQueue:
     def begin(self) -> None:
         """From now on the running event loop is the one of this queue."""
         self._loop = asyncio.get_running_loop()
+        self._channel = f"hemline:answers:{secrets.token_hex(8)}"
         self._spawn(self._listen())
         self._spawn(self._look_after())
 

@@ -173,7 +173,7 @@ def groups_of(redis: Redis) -> Groups:
     return Groups.from_settings(redis, Settings())
 
 
-WEB = "import api.asgi; api.asgi.app()"
+WEB = "import api.asgi; api.asgi.app(api.asgi.prepare())"
 WORKERS = "import workers.prediction_worker, workers.training_worker"
 
 
