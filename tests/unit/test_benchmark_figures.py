@@ -46,6 +46,13 @@ def test_the_better_of_two_settings_is_the_bar() -> None:
     assert not report.met(found)
 
 
+def test_what_is_accepted_is_measured_by_what_another_answers() -> None:
+    submitted = {"submitted": [{"per_second": 700}]}
+    found = results(Hemline=[closed(1) | submitted], **{"Flask + Celery": [closed(100) | submitted]})
+
+    assert "≥ 6 × Flask + Celery's answers/s: met (7)" in report.tables(found)
+
+
 def test_failures_are_told() -> None:
     found = results(Hemline=[{**closed(1), "round": 0, "failures": ["3 wrong answers"]}])
 
