@@ -46,7 +46,7 @@ TEST_PROCESSES ?= 3
 
 .PHONY: test
 test: $(VENV)/dev.done system-packages node-packages ## Set up and run all tests
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 30
 
 .PHONY: lint
 lint: $(VENV)/dev.done ## flake8, the dependency rule, types

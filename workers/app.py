@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from workers import sentinel
+from workers import clients, sentinel
 
 # Who has taken a message and is silent for this long loses it to another (seconds). Predictions are acknowledged
 # late, so it must be longer than any batch takes; training acknowledges at once and holds a lease instead.
@@ -71,7 +71,7 @@ def connect(redis_url: str, **options: Any) -> Redis:
     }
     if redis_url.startswith(sentinel.SCHEME):
         return sentinel.SentinelUrl.parse(redis_url).connect(defaults | options)
-    return Redis.from_url(redis_url, **(defaults | options))
+    return clients.Redis.from_url(redis_url, **(defaults | options))
 
 
 def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
@@ -85,7 +85,7 @@ def connect_async(redis_url: str, **options: Any) -> AsyncRedis:
     if redis_url.startswith(sentinel.SCHEME):
         redis = sentinel.SentinelUrl.parse(redis_url).connect_async(defaults | options)
     else:
-        redis = AsyncRedis.from_url(redis_url, **(defaults | options))
+        redis = clients.AsyncRedis.from_url(redis_url, **(defaults | options))
     pool: Any = redis.connection_pool
     pool.connection_class = type("Connection", (_Losable, pool.connection_class), {})
     return redis

@@ -19,6 +19,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from workers import clients
+
 SCHEME = "sentinel://"
 _PORT = 26379
 
@@ -52,18 +54,18 @@ class SentinelUrl:
 
     def connect(self, options: dict[str, Any]) -> Redis:
         """A pool of connections to whichever server is the master; each new one asks the Sentinels anew."""
-        master: Redis = self._master(Sentinel, Retry(NoBackoff(), 0), options)
+        master: Redis = self._master(Sentinel, clients.Redis, Retry(NoBackoff(), 0), options)
         return master
 
     def connect_async(self, options: dict[str, Any]) -> AsyncRedis:
         """The same for an event loop."""
-        master: AsyncRedis = self._master(AsyncSentinel, AsyncRetry(NoBackoff(), 0), options)
+        master: AsyncRedis = self._master(AsyncSentinel, clients.AsyncRedis, AsyncRetry(NoBackoff(), 0), options)
         return master
 
-    def _master(self, sentinel: Any, retry: Retry | AsyncRetry, options: dict[str, Any]) -> Any:
+    def _master(self, sentinel: Any, client: type, retry: Retry | AsyncRetry, options: dict[str, Any]) -> Any:
         watched = sentinel(self.sentinels, sentinel_kwargs=self._to_sentinels(retry))
         return watched.master_for(
-            self.master, username=self.username, password=self.password, db=self.database, **options
+            self.master, client, username=self.username, password=self.password, db=self.database, **options
         )
 
     def broker_url(self) -> str:

@@ -1,0 +1,114 @@
+"""The shorter way for a command: answers belong to their commands, whatever becomes of connections."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from processes import RedisServer
+from workers import clients
+from workers.app import connect, connect_async
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    with connect(redis_server.url) as client:
+        yield client
+
+
+def test_a_thread_keeps_its_connection(client: redis.Redis) -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.extend(client.client_id() for _ in range(2)))
+    thread.start()
+    thread.join()
+
+    assert isinstance(client, clients.Redis)
+    assert client.client_id() == client.client_id()
+    assert found[0] == found[1] != client.client_id()
+
+
+def test_a_connection_that_was_lost_is_made_again(client: redis.Redis, redis_server: RedisServer) -> None:
+    client.set("a", "b")
+    redis_server.client.client_kill_filter(_id=str(client.client_id()))
+
+    assert client.get("a") == b"b"
+
+
+def test_an_error_is_an_answer_like_any_other(client: redis.Redis) -> None:
+    before = client.client_id()
+    with pytest.raises(redis.ResponseError, match="not an integer"):
+        client.incr(client.set("a", "b") and "a")
+
+    assert client.client_id() == before
+
+
+def test_the_answer_to_a_command_that_was_given_up_is_not_taken_for_the_next(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.set("a", "b")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(client, "parse_response", interrupted)
+        client.get("a")
+    assert client.echo("c") == b"c"
+
+
+def test_a_fork_has_a_connection_of_its_own(client: redis.Redis) -> None:
+    parents = client.client_id()
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, str(client.client_id()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert int(os.read(read, 20)) != parents
+    assert client.client_id() == parents
+
+
+def test_a_redis_that_is_away_is_an_error(redis_server: RedisServer, client: redis.Redis) -> None:
+    client.ping()
+    redis_server.stop()
+
+    with pytest.raises(redis.ConnectionError):
+        client.ping()
+    redis_server.start()
+    assert client.ping()
+
+
+def test_nothing_is_open_after_the_end(redis_server: RedisServer, client: redis.Redis) -> None:
+    number = client.client_id()
+    client.close()
+
+    assert str(number) not in {each["id"] for each in redis_server.client.client_list()}
+
+
+async def several(url: str) -> None:
+    client = connect_async(url)
+    assert await asyncio.gather(*(client.echo(str(n)) for n in range(20))) == [str(n).encode() for n in range(20)]
+    # Given up, with the answer still to come.
+    waiting = asyncio.ensure_future(client.blpop(["nothing"], timeout=2))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert [await client.echo(str(n)) for n in range(20)] == [str(n).encode() for n in range(20)]
+
+    with pytest.raises(redis.ResponseError):
+        await client.execute_command("NOTHING")
+    me = await client.client_id()
+    with connect(url) as other:
+        other.client_kill_filter(_id=str(me))
+    assert await client.echo("a") == b"a"
+    await client.aclose()
+
+
+def test_an_event_loop_uses_as_many_as_it_needs(redis_server: RedisServer) -> None:
+    asyncio.run(several(redis_server.url))
+
+    assert len(redis_server.client.client_list()) == 1  # who asks
