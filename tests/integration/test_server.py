@@ -58,16 +58,27 @@ def test_processes_do_not_outlive_a_killed_parent(web: Web) -> None:
     eventually(lambda: not any(child.is_running() for child in left), "they are gone")
 
 
-def test_processes_that_share_what_was_loaded_have_names_of_their_own(web: Web, redis_server: RedisServer) -> None:
+def test_processes_that_share_what_was_loaded_have_names_of_their_own(
+    environ: dict[str, str], tmp_path: Path, redis_server: RedisServer
+) -> None:
+    def channels() -> set[bytes]:
+        return set(redis_server.client.pubsub_channels("hemline:answers:*"))
+
+    before = channels()  # of other tests, in this process
+    web = Web(tmp_path / "web.log", environ)
+
     def names() -> set[str]:
         """Of processes, from ids of requests on connections of their own: the kernel says who gets which."""
         return {web.http.get("/health/live", headers={"Connection": "close"}).headers["X-Request-Id"].split("-")[0]
                 for _ in range(20)}  # fmt: skip
 
-    eventually(lambda: len(names()) == 2, "both answer, each under its own name")
-    eventually(lambda: len(redis_server.client.pubsub_channels("hemline:answers:*")) == 2, "both listen")
-    # Of each its own: what one counts would else be taken for what the other has told already.
-    eventually(lambda: len(redis_server.client.keys("hemline:metrics:*")) == 2, "both count")
+    try:
+        eventually(lambda: len(names()) == 2, "both answer, each under its own name")
+        eventually(lambda: len(channels() - before) == 2, "both listen")
+        # Of each its own: what one counts would else be taken for what the other has told already.
+        eventually(lambda: len(redis_server.client.keys("hemline:metrics:*")) >= 2, "both count")
+    finally:
+        web.stop()
 
 
 def test_a_request_that_is_held_is_answered_before_the_end(web: Web, redis_server: RedisServer) -> None:
