@@ -235,6 +235,7 @@ BENCH_LOCKS := $(patsubst %.in,%.lock,$(wildcard tests/benchmarks/*/requirements
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(ROUNDS:%=--rounds %) $(DURATION:%=--seconds %)
 # Pictures of a quick run are for nobody's documentation.
 BENCH_PICTURES = $(if $(QUICK),$(BENCH),docs)
+GUIDE_PICTURES = $(if $(QUICK),$(BENCH),docs/guide)
 bench = $(BIN)/python -m tests.benchmarks
 draw = $(BENCH)/charts/bin/python tests/benchmarks/charts/draw.py
 
@@ -256,17 +257,17 @@ bench-budget: $(VENV)/run.done $(VENV)/dev.done system-packages ## Where the pro
 .PHONY: bench-swap
 bench-swap: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## Change the production model under load; RATE=500, ROUNDS=3
 	$(bench) swap $(RATE:%=--rate %) $(if $(QUICK),--rounds 1 --seconds 3,$(ROUNDS:%=--rounds %)) --out $(BENCH)/swap.json
-	$(draw) swap $(BENCH)/swap.json $(BENCH_PICTURES)/benchmark-swap.png
+	$(draw) swap $(BENCH)/swap.json $(GUIDE_PICTURES)/benchmark-swap.png
 
 .PHONY: bench-scaling
 bench-scaling: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## Throughput by number of processes, and what many cores carry
 	$(bench) scaling $(if $(QUICK),--most 2 --seconds 2) --out $(BENCH)/scaling.json
-	$(draw) scaling $(BENCH)/scaling.json $(BENCH_PICTURES)/benchmark-scaling.png
+	$(draw) scaling $(BENCH)/scaling.json $(GUIDE_PICTURES)/benchmark-scaling.png
 
 .PHONY: soak
 soak: $(VENV)/run.done $(VENV)/dev.done system-packages $(BENCH)/charts/done ## A long time under load, with constant model swaps; MINUTES=30, RATE=70 % of the capacity
 	$(bench) soak $(MINUTES:%=--minutes %) $(RATE:%=--rate %) --out $(BENCH)/soak.json; status=$$?; \
-	$(draw) soak $(BENCH)/soak.json $(if $(QUICK),$(BENCH),docs/guide)/soak.png && exit $$status
+	$(draw) soak $(BENCH)/soak.json $(GUIDE_PICTURES)/soak.png && exit $$status
 
 # The environment of one server.
 environment = @echo "Installing what $(notdir $(@D)) needs"; rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) && \

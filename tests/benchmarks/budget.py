@@ -181,7 +181,9 @@ def _round(groups: Groups, items: list[Item]) -> None:
         taken = groups.begin(piece)
         assert taken is not None
         answers = _results(Predictions(*_answers(len(taken.places))), taken.now, 0.001)
-        groups.finish(piece, [Answer(*each) for each in zip(taken.places, "s" * len(answers), answers, strict=True)])
+        groups.finish(piece, [
+            Answer(place, "s", answer.tobytes()) for place, answer in zip(taken.places, answers, strict=True)
+        ])
 
 
 def _answers(count: int) -> tuple[Any, Any, Any]:
