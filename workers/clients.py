@@ -71,6 +71,7 @@ class AsyncRedis(redis.asyncio.Redis):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._free: list[Any] = []
+        self._closed = False
 
     async def execute_command(self, *command: Any, **options: Any) -> Any:
         """Send a command; its answer. Raises RedisError."""
@@ -80,13 +81,19 @@ class AsyncRedis(redis.asyncio.Redis):
             await connection.connect()
             answer = await self._answer(connection, command, options)
         except RedisError:
-            self._free.append(connection)
+            await self._give_back(connection)
             raise
         except BaseException:
             await connection.disconnect(nowait=True)  # its answer is still to come, and nobody waits for it
             raise
-        self._free.append(connection)
+        await self._give_back(connection)
         return answer
+
+    async def _give_back(self, connection: Any) -> None:
+        if self._closed:
+            await connection.disconnect(nowait=True)  # whoever closed the client did not wait for this command
+        else:
+            self._free.append(connection)
 
     async def _answer(self, connection: Any, command: tuple[Any, ...], options: dict[str, Any]) -> Any:
         for left in range(connection.retry.get_retries(), -1, -1):
@@ -101,7 +108,8 @@ class AsyncRedis(redis.asyncio.Redis):
         raise AssertionError("the last attempt returns or raises")
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        """Close what is open."""
+        """Close what is open; what is at work is closed when it ends."""
+        self._closed = True
         while self._free:
             await self._free.pop().disconnect()
         await super().aclose(close_connection_pool)

@@ -112,3 +112,17 @@ def test_an_event_loop_uses_as_many_as_it_needs(redis_server: RedisServer) -> No
     asyncio.run(several(redis_server.url))
 
     assert len(redis_server.client.client_list()) == 1  # who asks
+
+
+async def late(url: str) -> None:
+    client = connect_async(url)
+    working = asyncio.ensure_future(client.blpop(["nothing"], timeout=0.2))
+    await asyncio.sleep(0.05)
+    await client.aclose()
+    assert await working is None
+
+
+def test_what_was_at_work_at_the_end_is_closed_as_well(redis_server: RedisServer) -> None:
+    asyncio.run(late(redis_server.url))
+
+    assert len(redis_server.client.client_list()) == 1  # who asks
