@@ -57,8 +57,9 @@ _log = logging.getLogger(__name__)
 
 
 def prepare() -> Flask:
-    """What the web processes have in common, by the settings of the environment: no thread of it runs yet, and no
-    connection is open. Raises InvalidSetting.
+    """What the web processes have in common, by the settings of the environment. Raises InvalidSetting.
+
+    No connection is open yet, and no thread runs but that of traces, which OpenTelemetry starts anew after a fork.
     """
     settings = Settings.from_env()
     logs.configure("web", settings.log_level, settings.log_format, about)

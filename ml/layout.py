@@ -83,13 +83,15 @@ class _Widening:
             else:
                 operator.inputs = [self._as(index, 1) for index in operator.inputs]
             self._operators.append(operator)
-        self._graph.outputs = [self._as(index, 1) for index in self._graph.outputs]
         self._graph.operators = self._operators
-        return bool(self._columns)
+        # Signatures name outputs as well, so a network that ends in a convolution stays as it is.
+        return bool(self._columns) and not self._columns.keys() & set(self._graph.outputs)
 
     def _columns_of(self, convolution: Any) -> int:
         """How many columns of its result to compute as one: 1 where it has to stay as it is."""
         options = convolution.builtinOptions
+        if min(convolution.inputs) < 0:  # no bias
+            return 1
         source, kernel, *bias = (self._graph.tensors[index] for index in convolution.inputs)
         stride, width = options.strideW, self._shapes[convolution.inputs[0]][2]
         if not (
@@ -97,7 +99,7 @@ class _Widening:
             and options.padding == tflite.Padding.SAME and width % stride == 0
             and options.dilationWFactor == options.dilationHFactor == 1
             and kernel.shape[3] == self._shapes[convolution.inputs[0]][3]  # not one of groups
-            and self._is_constant(kernel) and self._is_constant(bias[0])
+            and self._is_symmetric_constant(kernel) and self._is_symmetric_constant(bias[0])
         ):  # fmt: skip
             return 1
         most = max(1, self._lanes // kernel.shape[0])
@@ -159,8 +161,13 @@ class _Widening:
             tensor.quantization.zeroPoint = np.tile(tensor.quantization.zeroPoint, columns)
         return self._add(tensor)
 
-    def _is_constant(self, tensor: Any) -> bool:
-        return self._model.buffers[tensor.buffer].data is not None
+    def _is_symmetric_constant(self, tensor: Any) -> bool:
+        """Whether it has values whose zero is 0, as the weights have that are added."""
+        quantization, values = tensor.quantization, self._model.buffers[tensor.buffer].data
+        return (
+            values is not None and quantization is not None and quantization.scale is not None
+            and quantization.zeroPoint is not None and not np.any(quantization.zeroPoint)
+        )
 
     def _content(self, tensor: Any) -> NDArray[np.uint8]:
         return np.array(self._model.buffers[tensor.buffer].data, np.uint8)

@@ -1,8 +1,8 @@
 """redis-py's clients, with a shorter way for a command: half of its time goes to what is done around it.
 
 For each command redis-py takes a connection from a pool under a lock, asks the kernel whether that is still good, and
-keeps accounts for OpenTelemetry. Here a thread keeps its connection, and an event loop those that are free; that one is
-lost shows when it is used. Everything else, pipelines and subscriptions among it, is redis-py's.
+keeps accounts for OpenTelemetry. Here a client keeps those that are free; that one is lost shows when it is used.
+Everything else, pipelines and subscriptions among it, is redis-py's.
 
 As with redis-py, a command whose connection is lost is sent again as often as the client's `retry` says, so it may be
 carried out twice: what is asked of Redis here is written so that this does no harm.
@@ -12,57 +12,78 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 import redis
 import redis.asyncio
-from redis import ConnectionError, RedisError, ResponseError, TimeoutError
+from redis import ConnectionError, RedisError, TimeoutError
 
 _PAUSE = 0.05  # seconds before a command is sent again
 
 
 class Redis(redis.Redis):
-    """A client in which each thread has a connection of its own."""
+    """A client that keeps the connections that are free, at most as many as there were commands at a time."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._own = threading.local()
+        self._free: list[Any] = []  # a list's append and pop are each one step for threads
+        self._closed = False
 
     def execute_command(self, *command: Any, **options: Any) -> Any:
         """Send a command; its answer. Raises RedisError."""
-        connection: Any = self._connection()
+        connection = self._take()
+        try:
+            connection.connect()
+            answer = self._answer(connection, command, options)
+        except RedisError:
+            self._give_back(connection)
+            raise
+        except BaseException:
+            connection.disconnect()  # or the next command would get the answer to this one
+            raise
+        self._give_back(connection)
+        return answer
+
+    def _answer(self, connection: Any, command: tuple[Any, ...], options: dict[str, Any]) -> Any:
         parse: Any = self.parse_response
-        connection.connect()
         for left in range(connection.retry.get_retries(), -1, -1):
             try:
                 connection.send_command(*command)
                 return parse(connection, command[0], **options)
-            except ResponseError:
-                raise  # an answer like any other
             except (ConnectionError, TimeoutError):
                 connection.disconnect()
                 if not left:
                     raise
                 time.sleep(_PAUSE)
-            except BaseException:
-                connection.disconnect()  # or the next command would get the answer to this one
-                raise
         raise AssertionError("the last attempt returns or raises")
 
-    def close(self) -> None:
-        """Close what this thread and the pool have open."""
-        with suppress(AttributeError):  # no command was sent by this thread, or redis-py has not begun yet
-            self._own.connection.disconnect()
-        super().close()
+    def _take(self) -> Any:
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            return self._new()
+        # What was open before a fork belongs to the parent.
+        return connection if connection.pid == os.getpid() else self._new()
 
-    def _connection(self) -> Any:
-        connection = getattr(self._own, "connection", None)
-        if connection is None or connection.pid != os.getpid():  # what was open before a fork belongs to the parent
-            connection = self._own.connection = self.connection_pool.make_connection()
-        return connection
+    def _new(self) -> Any:
+        # Not by the pool's own hand, which counts up to a limit and would never hear that one of these has gone.
+        pool = self.connection_pool
+        return pool.connection_class(**pool.connection_kwargs)
+
+    def _give_back(self, connection: Any) -> None:
+        if self._closed:
+            connection.disconnect()  # whoever closed the client did not wait for this command
+        else:
+            self._free.append(connection)
+
+    def close(self) -> None:
+        """Close what is open; what is at work is closed when it ends."""
+        self._closed = True
+        free = getattr(self, "_free", [])  # redis-py calls this also where it could not begin
+        while free:
+            free.pop().disconnect()
+        super().close()
 
 
 class AsyncRedis(redis.asyncio.Redis):

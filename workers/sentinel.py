@@ -64,9 +64,12 @@ class SentinelUrl:
 
     def _master(self, sentinel: Any, client: type, retry: Retry | AsyncRetry, options: dict[str, Any]) -> Any:
         watched = sentinel(self.sentinels, sentinel_kwargs=self._to_sentinels(retry))
-        return watched.master_for(
+        found = watched.master_for(
             self.master, client, username=self.username, password=self.password, db=self.database, **options
         )
+        pool, asks = found.connection_pool, _AsksAgainAsync if issubclass(client, AsyncRedis) else _AsksAgain
+        pool.connection_class = type("Connection", (asks, pool.connection_class), {})
+        return found
 
     def broker_url(self) -> str:
         """What Celery calls it: a URL for each Sentinel. All are complete, as it goes from one to the next."""
@@ -87,3 +90,22 @@ class SentinelUrl:
 def _plain(quoted: str | None) -> str | None:
     """A part of a URL as it was meant; an empty one is absent."""
     return unquote(quoted) if quoted else None
+
+
+class _AsksAgain:
+    """A connection that asks the Sentinels each time that it is made: redis-py's goes back to where it was when it is
+    lost under a command, and after a failover that is a server which only reads."""
+
+    def send_packed_command(self: Any, *arguments: Any, **options: Any) -> None:
+        if not self._sock:
+            self.connect()
+        super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+
+
+class _AsksAgainAsync:
+    """The same for an event loop."""
+
+    async def send_packed_command(self: Any, *arguments: Any, **options: Any) -> None:
+        if not self.is_connected:
+            await self.connect()
+        await super().send_packed_command(*arguments, **options)  # type: ignore[misc]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -19,15 +20,29 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
-def test_a_thread_keeps_its_connection(client: redis.Redis) -> None:
+def test_a_connection_is_used_again_by_whoever_comes_next(client: redis.Redis) -> None:
     found: list[int] = []
-    thread = threading.Thread(target=lambda: found.extend(client.client_id() for _ in range(2)))
-    thread.start()
-    thread.join()
+    # More than a pool of redis-py makes: each of them ends before the next begins.
+    for _ in range(150):
+        thread = threading.Thread(target=lambda: found.append(client.client_id()))
+        thread.start()
+        thread.join()
 
     assert isinstance(client, clients.Redis)
-    assert client.client_id() == client.client_id()
-    assert found[0] == found[1] != client.client_id()
+    assert len(found) == 150 and set(found) == {client.client_id()}
+
+
+def test_threads_at_the_same_time_have_a_connection_each(client: redis.Redis) -> None:
+    together = threading.Barrier(120)
+
+    def ask(number: int) -> bool:
+        together.wait()
+        return all(client.echo(f"{number} {turn}") == f"{number} {turn}".encode() for turn in range(20))
+
+    with ThreadPoolExecutor(120) as pool:
+        assert all(pool.map(ask, range(120)))
+    with client.pipeline() as pipe:
+        assert pipe.ping().execute() == [True]
 
 
 def test_a_connection_that_was_lost_is_made_again(client: redis.Redis, redis_server: RedisServer) -> None:

@@ -99,6 +99,18 @@ def test_a_connection_finds_the_new_master(group: Group) -> None:
         assert client.connection_pool.get_master_address() == ("127.0.0.1", group.replica.port)
 
 
+def test_an_open_connection_follows_the_master(group: Group) -> None:
+    with connect(group.url) as client:
+        client.set("key", "value")
+        group.sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "hemline")
+        eventually(lambda: group.master.client.info("replication")["role"] == "slave", "the master is a replica now")
+
+        eventually(lambda: client.connection_pool.get_master_address()[1] == group.replica.port, "the Sentinels say so")
+        client.set("key", "another")
+
+        assert group.replica.client.get("key") == b"another"
+
+
 def test_the_master_is_backed_up(
     group: Group, redis_server: RedisServer, redis: redis_py.Redis, tmp_path: Path
 ) -> None:
