@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ml import layout
-from tests.benchmarks import capacity, compared, floor, report, scaling, soak, swap
+from tests.benchmarks import capacity, compared, report, scaling, soak, swap
 from tests.benchmarks.classifier import shipped_file
 from tests.benchmarks.environment import environment
 from tests.benchmarks.load import Load, LoadFailed, closed, drained
@@ -78,7 +78,7 @@ def _compare(options: argparse.Namespace) -> int:
     given = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
     protocol = replace(options.protocol, **given)
     results: report.Results = {"environment": environment(), "protocol": asdict(protocol),
-                               "rounds": [], "floor": [], "absent": {}}  # fmt: skip
+                               "rounds": [], "absent": {}}  # fmt: skip
     with _bodies() as (folder, images, single, bulk):
         os.environ["CLASSIFIER_FILE"] = str(network := folder / "network.tflite")
         network.write_bytes(layout.fastest(shipped_file().read_bytes()))
@@ -92,10 +92,9 @@ def _compare(options: argparse.Namespace) -> int:
                 servers.remove(server)
         # Interleaved, so that what else happens on the machine meets all of them.
         for number in range(protocol.rounds):
-            results["floor"].append(floor.images_per_second(images, protocol.seconds))
             for server in servers:
                 print(f"round {number + 1} of {protocol.rounds}: {server.name}", file=sys.stderr, flush=True)
-                results["rounds"].append(measure(server, protocol, number))
+                results["rounds"].append(measure(server, protocol, number, images))
                 _write(options.out, results)
     print(report.tables(results))
     ours = (report.PRODUCT, report.NAIVE)

@@ -68,7 +68,7 @@ def tables(results: Results) -> str:
 def figure(results: Results, server: str, name: str) -> float | None:
     """The median over the rounds of what `name` says of a server."""
     if server == FLOOR:
-        return median(results["floor"]) if results["floor"] else None
+        return figure(results, PRODUCT, "floor")
     found = [value for each in _rounds(results, server) if (value := _value(each, name)) is not None]
     return median(found) if found else None
 
@@ -145,9 +145,8 @@ def _servers(results: Results) -> str:
         rows.append([f"*ours / {name}*", *(_cell(cell, "×") for cell in ratios)])
     for name, reason in results["absent"].items():
         rows.append([name, f"not measured: {reason}", *[""] * (len(columns) - 1)])
-    if results["floor"]:
-        floor = _number(median(results["floor"]))
-        rows.append(["*decode + inference, two processes, no HTTP*", *[""] * 6, floor, *[""] * 3])
+    if (floor := figure(results, FLOOR, "")) is not None:
+        rows.append(["*decode + inference, two processes, no HTTP*", *[""] * 6, _number(floor), *[""] * 3])
     return _markdown(rows)
 
 

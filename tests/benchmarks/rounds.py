@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.benchmarks import floor
 from tests.benchmarks.load import Ask, Load, LoadFailed, closed, drained, open_loop, polled
 from tests.benchmarks.pictures import BULK
 from tests.benchmarks.servers import Running, Server, running
@@ -41,7 +42,7 @@ class Protocol:
 Figures = dict[str, Any]
 
 
-def measure(server: Server, protocol: Protocol, number: int) -> Figures:
+def measure(server: Server, protocol: Protocol, number: int, images: list[str]) -> Figures:
     """Start a server, measure it, end it; anew for each kind of load, so that none suffers from what another left.
 
     That is for Flask with Celery: once many connections have waited for results, one alone is answered after seconds.
@@ -55,19 +56,19 @@ def measure(server: Server, protocol: Protocol, number: int) -> Figures:
                 figures.setdefault("memory", instance.memory())
                 if "rest_cores" not in figures and number == 0:
                     figures["rest_cores"] = _rest(instance, protocol.rest)
-                part(instance, protocol, figures)
+                part(instance, protocol, figures, images)
         except (AssertionError, LoadFailed) as failed:
             figures["failures"].append(str(failed))
     return figures
 
 
-def _closed_loops(instance: Running, protocol: Protocol, figures: Figures) -> None:
+def _closed_loops(instance: Running, protocol: Protocol, figures: Figures, _: list[str]) -> None:
     url, waited = instance.url, instance.server.ways.waited
     for count in protocol.connections:
         _note(instance, figures, "closed", lambda: closed(url, waited, count, protocol.seconds), connections=count)
 
 
-def _open_loops(instance: Running, protocol: Protocol, figures: Figures) -> None:
+def _open_loops(instance: Running, protocol: Protocol, figures: Figures, _: list[str]) -> None:
     url, waited, most = instance.url, instance.server.ways.waited, protocol.open_connections
     for rate in protocol.rates:
         load = _note(
@@ -78,11 +79,15 @@ def _open_loops(instance: Running, protocol: Protocol, figures: Figures) -> None
         settle(instance, 10)
 
 
-def _tasks(instance: Running, protocol: Protocol, figures: Figures) -> None:
+def _tasks(instance: Running, protocol: Protocol, figures: Figures, images: list[str]) -> None:
     url, seconds, ways = instance.url, protocol.seconds, instance.server.ways
     if ways.bulk is not None:
         bulk: Ask = ways.bulk
+        # What it is a share of is measured on both sides of it: the speed of a machine may change within minutes.
+        before = floor.images_per_second(images, seconds)
         _note(instance, figures, "bulk", lambda: drained(url, bulk, protocol.bulk_connections, seconds), images=BULK)
+        settle(instance, 10)
+        figures["floor"] = (before + floor.images_per_second(images, seconds)) / 2
     if ways.submitted is not None:
         tasks: Ask = ways.submitted
         _note(instance, figures, "polled", lambda: polled(url, tasks, protocol.task_connections, seconds))

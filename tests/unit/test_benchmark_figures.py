@@ -11,7 +11,7 @@ def results(**figures: list[dict]) -> dict:
     rounds = [{"server": name, "failures": [], **one} for name, several in figures.items() for one in several]
     environment = {"cores": 2, "processor": "a", "wrk": "b", "python": "c", "commit": "d", "at": "e", "load_average": 0}
     protocol = {"rounds": 3, "seconds": 1}
-    return {"rounds": rounds, "floor": [1000.0], "absent": {}, "environment": environment, "protocol": protocol}
+    return {"rounds": rounds, "absent": {}, "environment": environment, "protocol": protocol}
 
 
 def closed(per_second: float) -> dict:
@@ -51,6 +51,12 @@ def test_what_is_accepted_is_measured_by_what_another_answers() -> None:
     found = results(Hemline=[closed(1) | submitted], **{"Flask + Celery": [closed(100) | submitted]})
 
     assert "≥ 6 × Flask + Celery's answers/s: met (7)" in report.tables(found)
+
+
+def test_bulk_is_a_share_of_the_floor_beside_it() -> None:
+    found = results(Hemline=[{**closed(1), "bulk": [{"per_second": 7, "images": 100}], "floor": 1000}])
+
+    assert "≥ 0.6 × the floor: met (0.7)" in report.tables(found)
 
 
 def test_failures_are_told() -> None:
