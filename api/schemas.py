@@ -622,6 +622,7 @@ class ModelCardSchema(ModelSchema):
     training_seconds = _number("How long training took.")
     data = fields.Dict(metadata={"description": "What it was trained on, with digests."})
     metrics = fields.Dict(metadata={"description": "Metrics on validation and test, by class too, with the confusion matrix."})
+    levels = fields.Dict(metadata={"description": "What all pictures that it was trained on have in common, and a picture that lacks it is given: black and white in it, and dark corners."})
     calibration = fields.Dict(metadata={"description": "What logits are multiplied or divided by to get probabilities, and how it was fitted."})
     novelty = fields.Dict(metadata={"description": "The score of the novelty gate, its threshold, and how well it tells pictures of no class."})
     robustness = fields.Dict(metadata={"description": "Accuracy on corrupted test pictures, by corruption and severity, where it was measured."})

@@ -144,6 +144,7 @@ def _measured(
         "calibration": served.calibration,
         "novelty": {**served.novelty, **found.pop("novelty")},
         **found,
+        **({"levels": served.levels} if served.levels else {}),
     }
     return Package({**files, **more}, {**card, **measured})
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml import corruptions, evaluation, litert, neighbors, novelty, outliers
+from ml import corruptions, evaluation, levels, litert, neighbors, novelty, outliers
 from ml.calibration import calibrated
 from ml.datasets import Dataset, Split
 from ml.novelty import Detector
@@ -44,6 +44,7 @@ class Served:
     calibration: Mapping[str, Any]
     novelty: Mapping[str, Any]
     detector: Detector
+    levels: Mapping[str, Any] | None = None
 
     @classmethod
     def open(cls, card: Mapping[str, Any], read: Read, arrays: str = NOVELTY) -> Self:
@@ -52,11 +53,12 @@ class Served:
         if file is None:
             raise ValueError(f"The version lacks {name}, which its card says is served.")
         detector = novelty.load(card["novelty"]["score"], read(arrays))
-        return cls(file, card["calibration"], card["novelty"], detector)
+        return cls(file, card["calibration"], card["novelty"], detector, card.get("levels"))
 
     def answer(self, images: Images) -> Answer:
         """What the service would say of uint8 images [n, 28, 28]."""
-        logits, features = litert.outputs(self.file, images)
+        pixels = levels.restored(images.reshape(len(images), -1), self.levels)
+        logits, features = litert.outputs(self.file, pixels.reshape(images.shape))
         scores = self.detector.score(logits, features, self.calibration["temperature"])
         quantiles = self.novelty["quantiles"]
         shares = np.interp(scores, np.asarray(quantiles, np.float32), np.linspace(0, 1, len(quantiles)))
@@ -81,7 +83,8 @@ def fit(file: bytes, data: Split) -> tuple[Served, dict[str, bytes]]:
     files = {NOVELTY: novelty.save(detector)}
     if seen is not None and data.indexes is not None:
         files[NEIGHBORS] = neighbors.build(seen, data.training.labels, data.indexes)
-    served = Served(file, calibration, evaluation.describe_novelty(detector.method, scores), detector)
+    common = levels.in_common(data.training.images.reshape(len(data.training), -1))
+    served = Served(file, calibration, evaluation.describe_novelty(detector.method, scores), detector, common)
     return served, {name: content for name, content in files.items() if content is not None}
 
 

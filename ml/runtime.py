@@ -15,7 +15,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from ml import explanations, layout, novelty
+from ml import explanations, layout, levels, novelty
 from ml.calibration import calibrated
 from ml.explanations import Explanation, Neighbor
 from ml.neighbors import Neighbors
@@ -90,6 +90,7 @@ class _Network:
         self._free: LifoQueue[_Lane] = LifoQueue()
         for _ in range(threads):
             self._free.put(_Lane(fastest, batch_sizes))
+        self._levels = card.get("levels")
         self._calibration = card["calibration"]
         self._detector = novelty.load(card["novelty"]["score"], read(arrays))
         self._quantiles = np.asarray(card["novelty"]["quantiles"], np.float32)
@@ -100,7 +101,7 @@ class _Network:
 
     def classify(self, pixels: Pixels) -> Predictions:
         # A detector without arrays looks at logits alone.
-        logits, features = self._run(pixels, bool(self._detector.arrays))
+        logits, features = self._run(levels.restored(pixels, self._levels), bool(self._detector.arrays))
         scores = self._detector.score(logits, features, self._calibration["temperature"])
         # Reported as the share of validation images that are less novel.
         share = np.interp(scores, self._quantiles, self._shares).astype(np.float32)
@@ -110,6 +111,7 @@ class _Network:
         return Predictions(exponentials / exponentials.sum(axis=1, keepdims=True), share, share <= self._threshold)
 
     def explain(self, pixels: Pixels) -> Explanation:
+        pixels = levels.restored(pixels[None], self._levels)[0]
         covered = explanations.coverings(pixels)
         occluded = np.where(covered, np.uint8(0), pixels)
         logits, features = self._run(np.concatenate([pixels[None], occluded]), self._neighbors is not None)

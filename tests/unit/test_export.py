@@ -148,6 +148,10 @@ def test_a_package_knows_what_it_has_not_seen(package: Package) -> None:
     assert "robustness" not in package.card  # only with a full report
 
 
+def test_a_package_knows_what_its_pictures_have_in_common(package: Package) -> None:
+    assert package.card["levels"]["dark_corners"] is True
+
+
 def test_a_refreshed_version_says_the_same_and_more(package: Package) -> None:
     again = export.refresh(package.files, package.card, replace(data(), indexes=np.arange(len(data().training))))
     assert {name: again.files[name] for name in package.files} == dict(package.files)

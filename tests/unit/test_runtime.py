@@ -75,6 +75,16 @@ def test_the_samples_of_the_console_are_told_apart(classifier: Classifier) -> No
     assert predictions.is_fashion.all()
 
 
+def test_garments_are_told_apart_in_another_light(classifier: Classifier) -> None:
+    for change in (lambda x: x * 0.5 + 60, lambda x: 255 - x):
+        changed = np.rint(change(garments().astype(float))).astype(np.uint8)
+
+        best = classifier.classify(changed).probabilities.argmax(axis=1)
+        assert [CLASS_NAMES[i] for i in best] == list(SAMPLES.values())
+        heat, expected = (classifier.explain(each[0]).heat.astype(int) for each in (changed, garments()))
+        assert np.abs(heat - expected).mean() < 10
+
+
 def test_noise_is_more_novel_than_garments(classifier: Classifier) -> None:
     noise = np.random.default_rng(7).integers(0, 256, (20, 784), np.uint8)
 
