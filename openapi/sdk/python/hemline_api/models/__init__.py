@@ -43,6 +43,7 @@ from .model_card import ModelCard
 from .model_card_calibration import ModelCardCalibration
 from .model_card_data import ModelCardData
 from .model_card_history_item import ModelCardHistoryItem
+from .model_card_levels import ModelCardLevels
 from .model_card_metrics import ModelCardMetrics
 from .model_card_novelty import ModelCardNovelty
 from .model_card_photos import ModelCardPhotos
@@ -144,6 +145,7 @@ __all__ = (
     "ModelCardCalibration",
     "ModelCardData",
     "ModelCardHistoryItem",
+    "ModelCardLevels",
     "ModelCardMetrics",
     "ModelCardNovelty",
     "ModelCardPhotos",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..models.model_card_calibration import ModelCardCalibration
     from ..models.model_card_data import ModelCardData
     from ..models.model_card_history_item import ModelCardHistoryItem
+    from ..models.model_card_levels import ModelCardLevels
     from ..models.model_card_metrics import ModelCardMetrics
     from ..models.model_card_novelty import ModelCardNovelty
     from ..models.model_card_photos import ModelCardPhotos
@@ -42,6 +43,8 @@ class ModelCard:
         training_seconds (float | Unset): How long training took.
         data (ModelCardData | Unset): What it was trained on, with digests.
         metrics (ModelCardMetrics | Unset): Metrics on validation and test, by class too, with the confusion matrix.
+        levels (ModelCardLevels | Unset): What all pictures that it was trained on have in common, and a picture that
+            lacks it is given: black and white in it, and dark corners.
         calibration (ModelCardCalibration | Unset): What logits are multiplied or divided by to get probabilities, and
             how it was fitted.
         novelty (ModelCardNovelty | Unset): The score of the novelty gate, its threshold, and how well it tells pictures
@@ -67,6 +70,7 @@ class ModelCard:
     training_seconds: float | Unset = UNSET
     data: ModelCardData | Unset = UNSET
     metrics: ModelCardMetrics | Unset = UNSET
+    levels: ModelCardLevels | Unset = UNSET
     calibration: ModelCardCalibration | Unset = UNSET
     novelty: ModelCardNovelty | Unset = UNSET
     robustness: ModelCardRobustness | Unset = UNSET
@@ -112,6 +116,10 @@ class ModelCard:
         metrics: dict[str, Any] | Unset = UNSET
         if not isinstance(self.metrics, Unset):
             metrics = self.metrics.to_dict()
+
+        levels: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.levels, Unset):
+            levels = self.levels.to_dict()
 
         calibration: dict[str, Any] | Unset = UNSET
         if not isinstance(self.calibration, Unset):
@@ -171,6 +179,8 @@ class ModelCard:
             field_dict["data"] = data
         if metrics is not UNSET:
             field_dict["metrics"] = metrics
+        if levels is not UNSET:
+            field_dict["levels"] = levels
         if calibration is not UNSET:
             field_dict["calibration"] = calibration
         if novelty is not UNSET:
@@ -194,6 +204,7 @@ class ModelCard:
         from ..models.model_card_calibration import ModelCardCalibration  # noqa: PLC0415
         from ..models.model_card_data import ModelCardData  # noqa: PLC0415
         from ..models.model_card_history_item import ModelCardHistoryItem  # noqa: PLC0415
+        from ..models.model_card_levels import ModelCardLevels  # noqa: PLC0415
         from ..models.model_card_metrics import ModelCardMetrics  # noqa: PLC0415
         from ..models.model_card_novelty import ModelCardNovelty  # noqa: PLC0415
         from ..models.model_card_photos import ModelCardPhotos  # noqa: PLC0415
@@ -256,6 +267,13 @@ class ModelCard:
             metrics = UNSET
         else:
             metrics = ModelCardMetrics.from_dict(_metrics)
+
+        _levels = d.pop("levels", UNSET)
+        levels: ModelCardLevels | Unset
+        if isinstance(_levels, Unset):
+            levels = UNSET
+        else:
+            levels = ModelCardLevels.from_dict(_levels)
 
         _calibration = d.pop("calibration", UNSET)
         calibration: ModelCardCalibration | Unset
@@ -321,6 +339,7 @@ class ModelCard:
             training_seconds=training_seconds,
             data=data,
             metrics=metrics,
+            levels=levels,
             calibration=calibration,
             novelty=novelty,
             robustness=robustness,

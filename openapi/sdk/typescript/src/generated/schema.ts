@@ -2225,6 +2225,10 @@ export interface components {
             metrics?: {
                 [key: string]: unknown;
             };
+            /** @description What all pictures that it was trained on have in common, and a picture that lacks it is given: black and white in it, and dark corners. */
+            levels?: {
+                [key: string]: unknown;
+            };
             /** @description What logits are multiplied or divided by to get probabilities, and how it was fitted. */
             calibration?: {
                 [key: string]: unknown;
