@@ -192,8 +192,12 @@ sdk-foreign-check: $(VENV)/dev.done ## Generate clients for Java, Go and C#: no 
 
 .PHONY: shipped
 shipped: $(VENV)/dev.done ## Train the models that ship with the repository anew, and write their cards (many hours)
-	$(call train,small,ml/recipes/small.json,--out ml/shipped/small)
-	$(call train,accurate,ml/recipes/accurate.json,--out ml/shipped/accurate)
+	$(call train,small-1,ml/recipes/small.json,--out runs/small-1)
+	$(call train,small-2,ml/recipes/small.json,--seed 2 --out runs/small-2)
+	$(call train,small-3,ml/recipes/small.json,--seed 3 --out runs/small-3)
+	$(call train,accurate-1,ml/recipes/accurate.json,--out runs/accurate-1)
+	$(call train,small,ml/recipes/small-distilled.json,--base runs/small-1 $(TEACHERS) --out ml/shipped/small)
+	$(call train,accurate,ml/recipes/accurate-distilled.json,--base runs/accurate-1 $(TEACHERS) --out ml/shipped/accurate)
 	$(call train,long,ml/recipes/long.json,--out runs/long)
 	$(BIN)/python -m ml train-photos --base runs/long --cache runs/photos
 
@@ -204,6 +208,8 @@ accelerated: ## Train teachers and their students on a GPU, into runs/; PYTHON h
 
 # A training run that goes on from its checkpoint: name, recipe, options.
 train = $(BIN)/python -m ml train --spec $(2) --checkpoint runs/$(1).npz $(3)
+# Whom the models that ship learn from in their last epochs.
+TEACHERS = $(addprefix --teacher runs/,small-1 small-2 small-3 accurate-1)
 
 .PHONY: screenshot
 screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console, with the service running
