@@ -24,14 +24,15 @@ def latency(results: dict) -> None:
     """Left: requests a second by connections (closed loop). Right: latency by offered rate (open loop)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     names = list(dict.fromkeys(each["server"] for each in results["rounds"]))
-    for name, colour in zip(names, COLOURS, strict=False):
+    others = [(colour, marker) for marker in "osv" for colour in COLOURS[1:]]
+    for name, (colour, marker) in zip(names, [(COLOURS[0], "o"), *others[: len(names) - 1]], strict=True):
         width = 2.4 if name == names[0] else 1.4
         rounds = [each for each in results["rounds"] if each["server"] == name]
         counts, rates = _medians(rounds, "closed", "connections", "per_second")
-        left.plot(counts, rates, marker="o", color=colour, linewidth=width, label=name)
+        left.plot(counts, rates, marker=marker, color=colour, linewidth=width, label=name)
         for field, style in (("p99_ms", "-"), ("p50_ms", ":")):
             offered, took = _medians(rounds, "open", "rate", field)
-            right.plot(offered, took, style, marker="o", markersize=3, color=colour, linewidth=width)
+            right.plot(offered, took, style, marker=marker, markersize=3, color=colour, linewidth=width)
     left.set_xscale("log", base=2)
     left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     left.set_ylim(bottom=0)
