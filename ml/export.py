@@ -123,7 +123,8 @@ def refresh(
     kept = {name: files[name] for name in (KERAS, FLOAT32, INT8) if name in files}
     if not litert.has_features(files[serving["artifact"]]):
         kept, serving = _choose_files(load_keras(files[KERAS]), data)
-    return _measured(kept, {**card, "serving": serving}, data, full_report, track)
+    older = {name: value for name, value in card.items() if name != "levels"}  # which the data may have none of
+    return _measured(kept, {**older, "serving": serving}, data, full_report, track)
 
 
 def _measured(

@@ -92,7 +92,7 @@ def _doubts(pixels: bytes) -> tuple[ImageWarning, ...]:
 
 _INVERTED = (ImageWarning(
     "inverted", "The corners are bright, as in a negative: pictures of 28x28 should be bright on black. A network that "
-    "was trained on such pictures alone is given the negative of this one.",
+    "was trained on such as are dark there is given the negative of this one.",
 ),)
 _BLANK = (ImageWarning("blank", "Every pixel has the same brightness; there is nothing to classify."),)
 

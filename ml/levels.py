@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 _BRIGHT: Final = 128
+_WHITE: Final = 250
 _CORNERS: Final = [0, 27, 756, 783]
 
 
 def in_common(pixels: Pixels) -> dict[str, Any] | None:
     """What all these training images [n, 784] have in common, for a card: the least of their brightest pixels
-    (`white`), and whether each has a corner that is not bright (`dark_corners`). Nothing where one has no black.
+    (`white`), and whether each has a corner that is not bright (`dark_corners`). Nothing where one has no black or no
+    white.
     """
-    if len(pixels) == 0 or pixels.min(axis=1).any():
+    if len(pixels) == 0 or pixels.min(axis=1).any() or (white := int(pixels.max(axis=1).min())) < _WHITE:
         return None
-    return {"white": int(pixels.max(axis=1).min()), "dark_corners": not _is_negative(pixels).any()}
+    return {"white": white, "dark_corners": not _is_negative(pixels).any()}
 
 
 def restored(pixels: Pixels, common: Mapping[str, Any] | None) -> Pixels:
@@ -36,7 +38,7 @@ def restored(pixels: Pixels, common: Mapping[str, Any] | None) -> Pixels:
         pixels = pixels.copy()
         low, span = black[off, None].astype(np.float32), (white - black)[off, None].astype(np.float32)
         pixels[off] = np.rint((pixels[off] - low) * (255 / span))
-    if common["dark_corners"] and (negative := _is_negative(pixels)).any():
+    if common["dark_corners"] and (negative := _is_negative(pixels) & (black < white)).any():
         pixels = np.where(negative[:, None], 255 - pixels, pixels)
     return pixels
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -81,8 +82,9 @@ class Redis(redis.Redis):
         """Close what is open; what is at work is closed when it ends."""
         self._closed = True
         free = getattr(self, "_free", [])  # redis-py calls this also where it could not begin
-        while free:
-            free.pop().disconnect()
+        with suppress(IndexError):  # at the end, which another thread may bring about
+            while True:
+                free.pop().disconnect()
         super().close()
 
 
