@@ -248,7 +248,7 @@ class PredictionResultSchema(AnswerSchema):
     novelty = _number("Share of known garments that look less unusual than this picture, 0 to 1.", 0.03, required=True)
     warnings = _many(ImageWarningSchema, "What to know about the picture.", required=True)
     source = _string("How the picture came in, and so which network answered: `contract` (28x28, a drawing, or on a plain background) or `photo` (cut out of a photograph; answered by the version's network for photos, where it has one).", "contract", required=True)
-    preview = _string("The 28x28 picture that the model saw, a PNG as `data:` URI.", "data:image/png;base64,iVBORw0KGgo=", required=True)
+    preview = _string("The 28x28 picture that was classified, before its light is adjusted, a PNG as `data:` URI.", "data:image/png;base64,iVBORw0KGgo=", required=True)
     explanation = _nested(ExplanationSchema, "There when it was asked for with `explain`.")
 
 
@@ -340,7 +340,7 @@ class BatchPageSchema(AnswerSchema):
 class BatchItemResultSchema(PredictionResultSchema):
     """What the model says about a picture of a batch."""
 
-    preview = _string("The 28x28 picture that the model saw, a PNG as `data:` URI. Batches from files have none.", "data:image/png;base64,iVBORw0KGgo=")
+    preview = _string("The 28x28 picture that was classified, before its light is adjusted, a PNG as `data:` URI. Batches from files have none.", "data:image/png;base64,iVBORw0KGgo=")
 
 
 class BatchItemSchema(AnswerSchema):

@@ -57,8 +57,7 @@ class Served:
 
     def answer(self, images: Images) -> Answer:
         """What the service would say of uint8 images [n, 28, 28]."""
-        pixels = levels.restored(images.reshape(len(images), -1), self.levels)
-        logits, features = litert.outputs(self.file, pixels.reshape(images.shape))
+        logits, features = litert.outputs(self.file, levels.restored(images, self.levels))
         scores = self.detector.score(logits, features, self.calibration["temperature"])
         quantiles = self.novelty["quantiles"]
         shares = np.interp(scores, np.asarray(quantiles, np.float32), np.linspace(0, 1, len(quantiles)))
@@ -71,7 +70,8 @@ class Served:
 
 def fit(file: bytes, data: Split) -> tuple[Served, dict[str, bytes]]:
     """A LiteRT file with what its answers need, fitted on training and validation images, and the files of that."""
-    logits, features = litert.outputs(file, data.validation.images)
+    common = levels.in_common(data.training.images)
+    logits, features = litert.outputs(file, levels.restored(data.validation.images, common))
     calibration = evaluation.fit_calibration(logits, data.validation.labels)
     temperature = calibration["temperature"]
     seen_logits, seen = litert.outputs(file, data.training.images)
@@ -83,7 +83,6 @@ def fit(file: bytes, data: Split) -> tuple[Served, dict[str, bytes]]:
     files = {NOVELTY: novelty.save(detector)}
     if seen is not None and data.indexes is not None:
         files[NEIGHBORS] = neighbors.build(seen, data.training.labels, data.indexes)
-    common = levels.in_common(data.training.images.reshape(len(data.training), -1))
     served = Served(file, calibration, evaluation.describe_novelty(detector.method, scores), detector, common)
     return served, {name: content for name, content in files.items() if content is not None}
 

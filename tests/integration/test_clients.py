@@ -33,7 +33,7 @@ def test_a_connection_is_used_again_by_whoever_comes_next(client: redis.Redis) -
 
 
 def test_threads_at_the_same_time_have_a_connection_each(client: redis.Redis) -> None:
-    together = threading.Barrier(120)
+    together = threading.Barrier(120, timeout=60)
 
     def ask(number: int) -> bool:
         together.wait()

@@ -1,8 +1,13 @@
 """Columns side by side as channels: the same answers to the bit, whatever the convolution."""
 
+from collections.abc import Callable
+from typing import Any
+
+import flatbuffers
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as tflite
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
@@ -84,3 +89,32 @@ def test_what_it_does_not_know_stays_and_sees_the_picture_as_it_was() -> None:
 def test_there_is_nothing_to_widen_in_float32_or_where_lanes_are_few() -> None:
     assert layout.widened(SHIPPED.joinpath("small/model.tflite").read_bytes()) is None
     assert layout.widened(SHIPPED.joinpath("small/model.int8.tflite").read_bytes(), lanes=16) is None
+
+
+def without_bias(graph: Any, convolution: Any) -> None:
+    convolution.inputs = [*convolution.inputs[:2], -1]
+
+
+def with_another_zero(graph: Any, convolution: Any) -> None:
+    quantization = graph.tensors[convolution.inputs[1]].quantization
+    quantization.zeroPoint = np.ones_like(quantization.zeroPoint)
+
+
+def as_output(graph: Any, convolution: Any) -> None:
+    graph.outputs = [convolution.outputs[0]]
+
+
+@pytest.mark.parametrize("edit", [without_bias, with_another_zero, as_output])
+def test_what_cannot_be_widened_stays_as_it_is(edit: Callable[[Any, Any], None]) -> None:
+    inputs = layers.Input((28, 28, 1))
+    content = int8(convolution(16, 3)(inputs), inputs)
+    assert layout.widened(content) is not None
+    model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAs(content, 0))
+    (graph,) = model.subgraphs
+    kinds = [code.builtinCode for code in model.operatorCodes]
+    (only,) = (each for each in graph.operators if kinds[each.opcodeIndex] == tflite.BuiltinOperator.CONV_2D)
+    edit(graph, only)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+
+    assert layout.widened(bytes(builder.Output())) is None

@@ -32,8 +32,8 @@ class BatchItemResult:
         source (str): How the picture came in, and so which network answered: `contract` (28x28, a drawing, or on a
             plain background) or `photo` (cut out of a photograph; answered by the version's network for photos, where it
             has one). Example: contract.
-        preview (str | Unset): The 28x28 picture that the model saw, a PNG as `data:` URI. Batches from files have none.
-            Example: data:image/png;base64,iVBORw0KGgo=.
+        preview (str | Unset): The 28x28 picture that was classified, before its light is adjusted, a PNG as `data:`
+            URI. Batches from files have none. Example: data:image/png;base64,iVBORw0KGgo=.
         explanation (Explanation | Unset):
     """
 

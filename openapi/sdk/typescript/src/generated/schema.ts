@@ -916,7 +916,7 @@ export interface components {
              */
             source: string;
             /**
-             * @description The 28x28 picture that the model saw, a PNG as `data:` URI. Batches from files have none.
+             * @description The 28x28 picture that was classified, before its light is adjusted, a PNG as `data:` URI. Batches from files have none.
              * @example data:image/png;base64,iVBORw0KGgo=
              */
             preview?: string;
@@ -1038,7 +1038,7 @@ export interface components {
              */
             source: string;
             /**
-             * @description The 28x28 picture that the model saw, a PNG as `data:` URI.
+             * @description The 28x28 picture that was classified, before its light is adjusted, a PNG as `data:` URI.
              * @example data:image/png;base64,iVBORw0KGgo=
              */
             preview: string;
