@@ -393,6 +393,7 @@ class TrainingJobRequestSchema(Schema):
     erase = _limited("erase", "Probability of erasing a part of a picture.", _DEFAULTS.erase)
     seed = _limited("seed", "Decides order, augmentation and first weights.", _DEFAULTS.seed)
     fraction = _limited("fraction", "Share of the training data to use.", _DEFAULTS.fraction)
+    drawn = _limited("drawn", "Share of them that an epoch sees; below 1, those that there is most to learn from are the likeliest.", _DEFAULTS.drawn)
     patience = _limited("patience", "End when so many epochs brought no better validation loss; 0 never does.", _DEFAULTS.patience)
     precision = fields.String(validate=validate.OneOf(PRECISIONS), metadata={"description": f"Of convolutions in training; `auto` takes bfloat16 where the processor multiplies it. {_DEFAULTS.precision} unless given."})
     promote = fields.String(load_default="never", validate=validate.OneOf(("never", "if_better", "always")), metadata={
@@ -474,7 +475,7 @@ def _searched(name: str) -> fields.Field[Any]:
 class SearchSpaceSchema(Schema):
     """What to try: the fields of a training job that differ from trial to trial."""
 
-    error_messages = {"unknown": "Cannot be searched; epochs, fraction, patience and seed are the same for all trials."}
+    error_messages = {"unknown": "Cannot be searched; epochs, fraction, drawn, patience and seed are the same for all trials."}
 
     network = _searched("network")
     hyperparameters = fields.Dict(keys=fields.String(), values=fields.Nested(DimensionSchema), metadata={

@@ -55,7 +55,7 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
-        """A plan from a JSON file. Raises ml.spec.InvalidSpec, or ValueError where a student has no teacher."""
+        """A plan from a JSON file. Raises ml.spec.InvalidSpec, or ValueError for what cannot be done here."""
         plan = json.loads(path.read_bytes())
         teachers, runs = (
             {name: TrainingSpec.from_dict(spec) for name, spec in plan.get(part, {}).items()}
@@ -63,6 +63,8 @@ class Plan:
         )
         if not teachers and any(spec.distill for spec in runs.values()):
             raise ValueError(f"{path}: a run has `distill`, and there are no `teachers`.")
+        if any(spec.drawn < 1 for spec in [*teachers.values(), *runs.values()]):
+            raise ValueError(f"{path}: `drawn` is not there on accelerators, where an epoch takes seconds; leave it out.")
         return cls(teachers, runs, **{name: plan[name] for name in ("views", "seed") if name in plan})
 
 

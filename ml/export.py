@@ -45,7 +45,7 @@ REPRESENTATIVE_IMAGES: Final = 1000
 # What decides a run's outcome, for the card's code digest.
 _SOURCES: Final = (
     "augmentation.py", "calibration.py", "datasets.py", "distillation.py", "evaluation.py", "export.py", "levels.py",
-    "novelty.py", "optimization.py", "runs.py", "spec.py", "training.py",
+    "novelty.py", "optimization.py", "runs.py", "sampling.py", "spec.py", "training.py",
 )
 
 

@@ -80,43 +80,57 @@ class Step:
         self._advance = tf.function(self._advance_once)
 
     def __call__(
-        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], teacher: Floats | None, rate: float, decay: float
-    ) -> tuple[float, float]:
-        """Loss and accuracy of the batch before the step: images [n, 28, 28], labels [n], the teacher's logits [n, 10].
+        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], weights: Floats, teacher: Floats | None,
+        rate: float, decay: float,
+    ) -> tuple[float, float, Floats]:  # fmt: skip
+        """Loss and accuracy of the batch before the step, and how far each answer was from its target [n].
 
-        rate is the learning rate, decay that of the moving average.
+        Takes images [n, 28, 28], labels [n], how much each counts [n] (1 on average) and the teacher's logits [n, 10];
+        rate is the learning rate, decay that of the moving average. The distance is the norm of the gradient of an
+        image's loss by its logits.
         """
         self._optimizer.learning_rate = rate
         # A tensor where there is no teacher too, so that the step is traced once.
         logits = np.zeros((len(labels), 10), np.float32) if teacher is None else teacher
-        loss, accuracy = self._advance(
-            tf.constant(images), tf.constant(labels), tf.constant(logits), tf.constant(decay, tf.float32)
+        loss, accuracy, distances = self._advance(
+            *map(tf.constant, (images, labels, weights, logits)), tf.constant(decay, tf.float32)
         )
-        return float(loss), float(accuracy)
+        return float(loss), float(accuracy), np.asarray(distances)
 
-    def _advance_once(self, images: Any, labels: Any, teacher: Any, decay: Any) -> tuple[Any, Any]:
+    def _advance_once(self, images: Any, labels: Any, weights: Any, teacher: Any, decay: Any) -> tuple[Any, Any, Any]:
         scaled = tf.cast(images, tf.float32)[..., None] / 255
         with tf.GradientTape() as tape:
             logits = tf.cast(self._fast(scaled, training=True), tf.float32)
-            loss = self._loss(labels, logits, teacher)
+            loss = tf.reduce_mean(weights * self._losses(labels, logits, teacher))
         gradients = tape.gradient(loss, self._fast.trainable_variables)
         self._optimizer.apply(gradients)
         if self._spec.ema:
             for average, weight in zip(self._averages, self._fast.weights, strict=True):
                 average.assign_add((1 - decay) * (weight.value - average))
-        accuracy = tf.reduce_mean(tf.cast(tf.argmax(logits, 1) == tf.cast(labels, tf.int64), tf.float32))
-        return loss, accuracy
+        right = tf.cast(tf.argmax(logits, 1) == tf.cast(labels, tf.int64), tf.float32)
+        return loss, tf.reduce_mean(weights * right), tf.norm(self._errors(labels, logits, teacher), axis=1)
 
-    def _loss(self, labels: Any, logits: Any, teacher: Any) -> Any:
-        smoothing, share = self._spec.label_smoothing, self._spec.distill
-        hard = tf.one_hot(labels, 10) * (1 - smoothing) + smoothing / 10
-        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(hard, logits))
+    def _losses(self, labels: Any, logits: Any, teacher: Any) -> Any:
+        share, heat = self._spec.distill, DISTILL_TEMPERATURE
+        losses = tf.nn.softmax_cross_entropy_with_logits(self._targets(labels), logits)
         if share:
-            soft = tf.nn.softmax(teacher / DISTILL_TEMPERATURE)
-            distance = tf.nn.softmax_cross_entropy_with_logits(soft, logits / DISTILL_TEMPERATURE)
+            distance = tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(teacher / heat), logits / heat)
             # Gradients of soft targets shrink with the square of the temperature.
-            loss = (1 - share) * loss + share * DISTILL_TEMPERATURE**2 * tf.reduce_mean(distance)
-        return loss
+            losses = (1 - share) * losses + share * heat**2 * distance
+        return losses
+
+    def _errors(self, labels: Any, logits: Any, teacher: Any) -> Any:
+        """The gradient of each image's loss by its logits [n, 10]."""
+        share, heat = self._spec.distill, DISTILL_TEMPERATURE
+        errors = tf.nn.softmax(logits) - self._targets(labels)
+        if share:
+            distance = tf.nn.softmax(logits / heat) - tf.nn.softmax(teacher / heat)
+            errors = (1 - share) * errors + share * heat * distance
+        return errors
+
+    def _targets(self, labels: Any) -> Any:
+        smoothing = self._spec.label_smoothing
+        return tf.one_hot(labels, 10) * (1 - smoothing) + smoothing / 10
 
     @property
     def weights(self) -> list[Floats]:

@@ -14,7 +14,7 @@ from ml.spec import LIMITS, InvalidSpec, TrainingSpec
 # What a trial costs, and what makes trials comparable, is the same for all of them.
 BUDGET: Final = ("epochs", "fraction", "patience", "seed")
 # These change what a training costs, or need more than a spec.
-_NOT_SEARCHED: Final = (*BUDGET, "distill", "hyperparameters", "precision")
+_NOT_SEARCHED: Final = (*BUDGET, "distill", "drawn", "hyperparameters", "precision")
 SEARCHABLE: Final = tuple(each.name for each in fields(TrainingSpec) if each.name not in _NOT_SEARCHED)
 MOST_CHOICES: Final = 100
 

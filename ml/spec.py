@@ -36,6 +36,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "erase": (0.0, 1.0),
     "seed": (0, 2**31 - 1),
     "fraction": (0.001, 1.0),
+    "drawn": (0.05, 1.0),
     "patience": (0, 500),
 }
 
@@ -55,10 +56,11 @@ class TrainingSpec:
 
     learning_rate is the peak; warmup the share of all steps before it is reached; weight_decay is decoupled (AdamW's
     way, also for SGD); ema the decay of the weights' moving average over steps (0: keep the last weights); flip, shift
-    (pixels) and erase (probability) are the augmentation; fraction the share of the training images to use; patience
-    the epochs without a better validation loss after which training ends early (0: never). distill is the share of the
-    loss that comes from a teacher's answers instead of the labels; precision that of convolutions in training (auto:
-    bfloat16 where the processor multiplies it).
+    (pixels) and erase (probability) are the augmentation; fraction the share of the training images to use, drawn the
+    share of those that an epoch sees, chosen by importance (ml/sampling.py); patience the epochs without a better
+    validation loss after which training ends early (0: never). distill is the share of the loss that comes from a
+    teacher's answers instead of the labels; precision that of convolutions in training (auto: bfloat16 where the
+    processor multiplies it).
     """
 
     network: str = "resnet_small"
@@ -78,6 +80,7 @@ class TrainingSpec:
     erase: float = 0.25
     seed: int = 0
     fraction: float = 1.0
+    drawn: float = 1.0
     patience: int = 0
     precision: str = "auto"
     hyperparameters: Mapping[str, int | float] = field(default_factory=dict)

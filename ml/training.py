@@ -1,7 +1,7 @@
 """One training run: a spec and data in, a trained model and its history out.
 
 It can be stopped at every step and resumed exactly: order and augmentation of every batch are pure functions of
-(seed, epoch, step), and a checkpoint holds everything else.
+(seed, epoch, step) and what was known of the images when the epoch began, and a checkpoint holds everything else.
 """
 
 import io
@@ -9,14 +9,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ml import networks
+from ml import networks, sampling
 from ml.augmentation import augment
 from ml.datasets import Dataset, subset
 from ml.evaluation import accuracy, negative_log_likelihood
@@ -132,11 +131,6 @@ def _scaled(images: NDArray[np.uint8]) -> Floats:
     return images[..., None].astype(np.float32) / np.float32(255)
 
 
-@lru_cache(maxsize=1)
-def _order(seed: int, epoch: int, images: int) -> NDArray[np.intp]:
-    return np.random.default_rng([seed, 0, epoch]).permutation(images)
-
-
 @dataclass
 class _Run:
     """The state of a run: what a checkpoint holds."""
@@ -151,36 +145,40 @@ class _Run:
     history: list[Epoch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.batch = min(self.spec.batch_size, len(self.training))
-        self.steps = len(self.training) // self.batch
+        seen = max(1, round(self.spec.drawn * len(self.training)))  # images in an epoch
+        self.batch = min(self.spec.batch_size, seen)
+        self.steps = seen // self.batch
         self.total = self.steps * self.spec.epochs
         keras.utils.set_random_seed(self.spec.seed)
         self.model = networks.build(self.spec.network, **self.spec.hyperparameters)
         self.update = Step(self.model, self.spec)
         self.sums = np.zeros(2)  # of loss and accuracy over the epoch's batches
+        self.scores = np.ones(len(self.training), np.float32)  # how far each image was from its target
+        self.order, self.weights = self._draw_epoch()
 
     def advance(self) -> Progress:
         """One step of the optimizer."""
         started = time.perf_counter()
         done = self.epoch * self.steps + self.step
-        images, labels = self.draw_batch()
-        logits = None if self.teacher is None else self.teacher(images)
-        loss, right = self.update(images, labels, logits, learning_rate(self.spec, done, self.total),
-                                  average_decay(self.spec, done))
+        batch = slice(self.step * self.batch, (self.step + 1) * self.batch)
+        chosen = self.order[batch]
+        images = self._augmented(chosen)
+        loss, right, distances = self.update(
+            images, self.training.labels[chosen], self.weights[batch], self.teacher and self.teacher(images),
+            learning_rate(self.spec, done, self.total), average_decay(self.spec, done),
+        )  # fmt: skip
         if not np.isfinite(loss):
             raise TrainingDiverged(f"The loss is {loss} in epoch {self.epoch + 1}; try a lower learning rate.")
+        sampling.learn(self.scores, chosen, distances)
         self.sums += (loss, right)
         self.step += 1
         self.seconds += time.perf_counter() - started
         return Progress(self.epoch + 1, self.step, self.steps, done + 1, self.total, loss)
 
-    def draw_batch(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The batch of this epoch and step: augmented images [n, 28, 28] and their labels [n]."""
-        order = _order(self.spec.seed, self.epoch, len(self.training))
-        chosen = order[self.step * self.batch : (self.step + 1) * self.batch]
+    def _augmented(self, chosen: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """The images [n, 28, 28] of a batch as this step sees them."""
         rng = np.random.default_rng([self.spec.seed, 1, self.epoch, self.step])
-        images = augment(self.training.images[chosen], rng, self.spec.flip, self.spec.shift, self.spec.erase)
-        return images, self.training.labels[chosen]
+        return augment(self.training.images[chosen], rng, self.spec.flip, self.spec.shift, self.spec.erase)
 
     def finish_epoch(self) -> Epoch:
         """Validate with the weights that would be kept, and start the next epoch."""
@@ -202,7 +200,15 @@ class _Run:
         self.history.append(row)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.sums[:] = 0
+        self.order, self.weights = self._draw_epoch()
         return row
+
+    def _draw_epoch(self) -> tuple[NDArray[np.intp], Floats]:
+        """The images of this epoch in their order, and how much each counts."""
+        rng = np.random.default_rng([self.spec.seed, 0, self.epoch])
+        if self.spec.drawn < 1:
+            return sampling.draw(self.scores, self.spec.drawn, rng)
+        return rng.permutation(len(self.training)), np.ones(len(self.training), np.float32)
 
     def has_stalled(self) -> bool:
         """Whether the last `patience` epochs brought no better validation loss than those before."""
@@ -230,7 +236,9 @@ class _Run:
             "sums": self.sums.tolist(),
             "history": [[getattr(row, name) for name in Epoch.__slots__] for row in self.history],
         }
-        arrays = {f"variable_{index}": each for index, each in enumerate(self.update.state())}
+        arrays: dict[str, Any] = {f"variable_{index}": each for index, each in enumerate(self.update.state())}
+        if self.spec.drawn < 1:
+            arrays |= {"scores": self.scores, "order": self.order, "weights": self.weights}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, state=np.array(json.dumps(state)), **arrays)
         return buffer.getvalue()
@@ -243,7 +251,10 @@ class _Run:
                 raise WrongCheckpoint("This checkpoint was taken with another training spec or other data.")
             count = sum(name.startswith("variable_") for name in arrays)
             self.update.set_state([arrays[f"variable_{index}"] for index in range(count)])
-        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+            self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+            self.order, self.weights = self._draw_epoch()
+            if self.spec.drawn < 1:  # by what was known when the epoch began
+                self.scores, self.order, self.weights = (arrays[name] for name in ("scores", "order", "weights"))
         self.sums = np.array(state["sums"])
         self.history = [Epoch(*row) for row in state["history"]]
 

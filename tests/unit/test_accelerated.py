@@ -110,9 +110,13 @@ def test_a_plan_makes_runs_that_become_versions(tmp_path: Path) -> None:
     assert python(tmp_path, "-c", code) == ""
 
 
-def test_a_student_without_a_teacher_is_refused(tmp_path: Path) -> None:
-    tmp_path.joinpath("plan.json").write_text(json.dumps({"runs": {"alone": {"distill": 0.5}}}))
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [({"distill": 0.5}, "there are no `teachers`"), ({"drawn": 0.5}, "`drawn` is not there on accelerators")],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path: Path, spec: dict[str, float], complaint: str) -> None:
+    tmp_path.joinpath("plan.json").write_text(json.dumps({"runs": {"alone": spec}}))
     code = "from pathlib import Path; from ml.accelerated import Plan; Plan.read(Path('plan.json'))"
     with pytest.raises(subprocess.CalledProcessError) as refused:
         python(tmp_path, "-c", code)
-    assert "there are no `teachers`" in refused.value.stderr
+    assert complaint in refused.value.stderr

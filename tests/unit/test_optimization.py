@@ -15,6 +15,7 @@ from ml.spec import TrainingSpec
 
 TINY = {"stem": 16, "width": 16, "blocks_14": 1, "blocks_7": 1}
 SPEC = TrainingSpec(ema=0.0, label_smoothing=0.0, precision="float32", optimizer="sgd", momentum=0.0, weight_decay=0.0)
+EVEN = np.ones(64, np.float32)
 SAMPLE = Path(__file__).parents[1] / "data" / "fashion-mnist-sample"
 
 
@@ -32,7 +33,7 @@ def network() -> keras.Model:
 def stepped(spec: TrainingSpec, teacher: np.ndarray | None = None, steps: int = 1) -> tuple[Step, float]:
     step, data, loss = Step(network(), spec), batch(), 0.0
     for _ in range(steps):
-        loss, _ = step(data.images, data.labels, teacher, rate=0.05, decay=0.5)
+        loss, *_ = step(data.images, data.labels, EVEN, teacher, rate=0.05, decay=0.5)
     return step, loss
 
 
@@ -80,3 +81,22 @@ def test_a_network_that_only_hears_its_teacher_comes_to_agree_with_it() -> None:
 def test_the_moving_average_lies_between_the_first_and_the_last_weights() -> None:
     last, averaged = stepped(SPEC)[0].weights[-1], stepped(replace(SPEC, ema=0.9))[0].weights[-1]
     np.testing.assert_allclose(averaged, (network().get_weights()[-1] + last) / 2, atol=1e-6)
+
+
+def test_the_distance_of_an_answer_is_the_norm_of_its_losss_gradient_by_the_logits() -> None:
+    data, teacher = batch(), np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
+    step = Step(network(), replace(SPEC, distill=0.6, label_smoothing=0.1))
+    logits = tf.Variable(np.random.default_rng(1).normal(size=(64, 10)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(step._losses(data.labels, logits, teacher))
+    np.testing.assert_allclose(step._errors(data.labels, logits, teacher), tape.gradient(loss, logits), atol=1e-5)
+
+
+def test_an_image_of_no_weight_says_nothing() -> None:
+    data, weights = batch(), np.repeat(np.array([2, 0], np.float32), 32)
+    wrong = np.concatenate([data.labels[:32], (data.labels[32:] + 1) % 10]).astype(np.uint8)
+    right, still_right = (
+        Step(network(), SPEC)(data.images, labels, weights, None, rate=0.05, decay=0.5)[:2]
+        for labels in (data.labels, wrong)
+    )
+    assert right == pytest.approx(still_right)

@@ -51,6 +51,21 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_equals_an_unbroken_one() -> Non
         np.testing.assert_allclose(figures(resumed.history), figures(unbroken.history), rtol=1e-4)
 
 
+def test_a_run_that_draws_by_importance_goes_on_with_the_draw_of_its_epoch() -> None:
+    spec, checkpoints = replace(SPEC, drawn=0.5, epochs=3, batch_size=32), list[bytes]()
+    unbroken = run(spec, on_checkpoint=checkpoints.append, checkpoint_seconds=0)
+    for checkpoint in checkpoints[3:5]:
+        resumed = run(spec, resume=checkpoint)
+        np.testing.assert_allclose(weights(resumed), weights(unbroken), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(figures(resumed.history), figures(unbroken.history), rtol=1e-4)
+
+
+def test_a_share_drawn_by_importance_takes_that_share_of_the_steps() -> None:
+    seen: list[Progress] = []
+    run(replace(SPEC, drawn=0.5, epochs=1, batch_size=16), on_step=seen.append)
+    assert {each.steps for each in seen} == {len(parts()[0]) // 2 // 16}
+
+
 def test_the_seed_decides_a_run() -> None:
     spec = replace(SPEC, epochs=1)
     one, same, other = (weights(run(replace(spec, seed=seed))) for seed in (0, 0, 1))

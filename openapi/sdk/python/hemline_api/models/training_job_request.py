@@ -65,6 +65,8 @@ class TrainingJobRequest:
         erase (float | Unset): Probability of erasing a part of a picture. 0 to 1; 0.25 unless given. Example: 0.25.
         seed (int | Unset): Decides order, augmentation and first weights. 0 to 2.14748e+09; 0 unless given. Example: 0.
         fraction (float | Unset): Share of the training data to use. 0.001 to 1; 1 unless given. Example: 1.0.
+        drawn (float | Unset): Share of them that an epoch sees; below 1, those that there is most to learn from are the
+            likeliest. 0.05 to 1; 1 unless given. Example: 1.0.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Example: 0.
         precision (TrainingJobRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
@@ -94,6 +96,7 @@ class TrainingJobRequest:
     erase: float | Unset = UNSET
     seed: int | Unset = UNSET
     fraction: float | Unset = UNSET
+    drawn: float | Unset = UNSET
     patience: int | Unset = UNSET
     precision: TrainingJobRequestPrecision | Unset = UNSET
     promote: TrainingJobRequestPromote | Unset = "never"
@@ -145,6 +148,8 @@ class TrainingJobRequest:
         seed = self.seed
 
         fraction = self.fraction
+
+        drawn = self.drawn
 
         patience = self.patience
 
@@ -201,6 +206,8 @@ class TrainingJobRequest:
             field_dict["seed"] = seed
         if fraction is not UNSET:
             field_dict["fraction"] = fraction
+        if drawn is not UNSET:
+            field_dict["drawn"] = drawn
         if patience is not UNSET:
             field_dict["patience"] = patience
         if precision is not UNSET:
@@ -274,6 +281,8 @@ class TrainingJobRequest:
 
         fraction = d.pop("fraction", UNSET)
 
+        drawn = d.pop("drawn", UNSET)
+
         patience = d.pop("patience", UNSET)
 
         _precision = d.pop("precision", UNSET)
@@ -313,6 +322,7 @@ class TrainingJobRequest:
             erase=erase,
             seed=seed,
             fraction=fraction,
+            drawn=drawn,
             patience=patience,
             precision=precision,
             promote=promote,

@@ -69,6 +69,8 @@ class TuningJobRequest:
             2.14748e+09; 0 unless given. Default: 0. Example: 0.
         fraction (float | Unset): The budget of a trial: share of the training data to use. 0.001 to 1; 0.2 unless
             given. Default: 0.2. Example: 0.2.
+        drawn (float | Unset): Share of them that an epoch sees; below 1, those that there is most to learn from are the
+            likeliest. 0.05 to 1; 1 unless given. Example: 1.0.
         patience (int | Unset): End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0
             unless given. Example: 0.
         precision (TuningJobRequestPrecision | Unset): Of convolutions in training; `auto` takes bfloat16 where the
@@ -99,6 +101,7 @@ class TuningJobRequest:
     erase: float | Unset = UNSET
     seed: int | Unset = 0
     fraction: float | Unset = 0.2
+    drawn: float | Unset = UNSET
     patience: int | Unset = UNSET
     precision: TuningJobRequestPrecision | Unset = UNSET
     description: str | Unset = UNSET
@@ -151,6 +154,8 @@ class TuningJobRequest:
         seed = self.seed
 
         fraction = self.fraction
+
+        drawn = self.drawn
 
         patience = self.patience
 
@@ -209,6 +214,8 @@ class TuningJobRequest:
             field_dict["seed"] = seed
         if fraction is not UNSET:
             field_dict["fraction"] = fraction
+        if drawn is not UNSET:
+            field_dict["drawn"] = drawn
         if patience is not UNSET:
             field_dict["patience"] = patience
         if precision is not UNSET:
@@ -285,6 +292,8 @@ class TuningJobRequest:
 
         fraction = d.pop("fraction", UNSET)
 
+        drawn = d.pop("drawn", UNSET)
+
         patience = d.pop("patience", UNSET)
 
         _precision = d.pop("precision", UNSET)
@@ -321,6 +330,7 @@ class TuningJobRequest:
             erase=erase,
             seed=seed,
             fraction=fraction,
+            drawn=drawn,
             patience=patience,
             precision=precision,
             description=description,

@@ -1568,6 +1568,11 @@ export interface components {
              */
             fraction?: number;
             /**
+             * @description Share of them that an epoch sees; below 1, those that there is most to learn from are the likeliest. 0.05 to 1; 1 unless given.
+             * @example 1
+             */
+            drawn?: number;
+            /**
              * @description End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0 unless given.
              * @example 0
              */
@@ -1905,6 +1910,11 @@ export interface components {
              * @example 0.2
              */
             fraction?: number;
+            /**
+             * @description Share of them that an epoch sees; below 1, those that there is most to learn from are the likeliest. 0.05 to 1; 1 unless given.
+             * @example 1
+             */
+            drawn?: number;
             /**
              * @description End when so many epochs brought no better validation loss; 0 never does. 0 to 500; 0 unless given.
              * @example 0
