@@ -64,7 +64,7 @@ class Plan:
         if not teachers and any(spec.distill for spec in runs.values()):
             raise ValueError(f"{path}: a run has `distill`, and there are no `teachers`.")
         if any(spec.drawn < 1 for spec in [*teachers.values(), *runs.values()]):
-            raise ValueError(f"{path}: `drawn` is not there on accelerators, where an epoch takes seconds; leave it out.")
+            raise ValueError(f"{path}: `drawn` is not there on accelerators, where epochs take seconds; leave it out.")
         return cls(teachers, runs, **{name: plan[name] for name in ("views", "seed") if name in plan})
 
 
