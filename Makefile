@@ -197,7 +197,8 @@ shipped: $(VENV)/dev.done ## Train the models that ship with the repository anew
 	$(call train,small-3,ml/recipes/small.json,--seed 3 --out runs/small-3)
 	$(call train,accurate-1,ml/recipes/accurate.json,--out runs/accurate-1)
 	$(call train,small,ml/recipes/small-distilled.json,--base runs/small-1 $(TEACHERS) --out ml/shipped/small)
-	$(call train,accurate,ml/recipes/accurate-distilled.json,--base runs/accurate-1 $(TEACHERS) --out ml/shipped/accurate)
+	$(call train,accurate-2,ml/recipes/accurate-distilled.json,--base runs/accurate-1 $(TEACHERS) --out runs/accurate-2)
+	$(call train,accurate,ml/recipes/accurate-long.json,--out ml/shipped/accurate)
 	$(call train,long,ml/recipes/long.json,--out runs/long)
 	$(BIN)/python -m ml train-photos --base runs/long --cache runs/photos
 
