@@ -19,9 +19,10 @@ from hemline_api.models import BatchItem
 _SPEC: tuple[tuple[str, type, str], ...] = (
     ("network", str, "architecture"), ("dataset", str, "fashion-mnist, or the id of a data set of your own"),
     ("base_version", str, "start from the weights of this version"), ("epochs", int, "passes over the data"),
-    ("batch_size", int, "pictures in one step"), ("optimizer", str, "sgd or adamw"),
+    ("batch_size", int, "pictures in one step"), ("optimizer", str, "muon, sgd or adamw"),
     ("learning_rate", float, "highest rate"), ("weight_decay", float, "decoupled weight decay"),
     ("seed", int, "decides order, augmentation and first weights"), ("fraction", float, "share of the data to use"),
+    ("drawn", float, "share of that which an epoch sees, by importance"),
     ("patience", int, "end when so many epochs brought nothing"),
     ("promote", str, "never, if_better or always"), ("description", str, "your own words"),
 )  # fmt: skip
