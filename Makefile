@@ -198,7 +198,10 @@ shipped: $(VENV)/dev.done ## Train the models that ship with the repository anew
 	$(call train,accurate-1,ml/recipes/accurate.json,--out runs/accurate-1)
 	$(call train,small,ml/recipes/small-distilled.json,--base runs/small-1 $(TEACHERS) --out ml/shipped/small)
 	$(call train,accurate-2,ml/recipes/accurate-distilled.json,--base runs/accurate-1 $(TEACHERS) --out runs/accurate-2)
-	$(call train,accurate,ml/recipes/accurate-long.json,--out ml/shipped/accurate)
+	$(call train,accurate-long-1,ml/recipes/accurate-long.json,--out runs/accurate-long-1)
+	$(call train,accurate-long-2,ml/recipes/accurate-long.json,--seed 2 --out runs/accurate-long-2)
+	$(call train,accurate-long-3,ml/recipes/accurate-long.json,--seed 3 --out runs/accurate-long-3)
+	$(call train,accurate,ml/recipes/accurate-long-distilled.json,--seed 2 --base runs/accurate-long-2 $(LATER_TEACHERS) --out ml/shipped/accurate)
 	$(call train,long,ml/recipes/long.json,--out runs/long)
 	$(BIN)/python -m ml train-photos --base runs/long --cache runs/photos
 
@@ -211,6 +214,8 @@ accelerated: ## Train teachers and their students on a GPU, into runs/; PYTHON h
 train = $(BIN)/python -m ml train --spec $(2) --checkpoint runs/$(1).npz $(3)
 # Whom the models that ship learn from in their last epochs.
 TEACHERS = $(addprefix --teacher runs/,small-1 small-2 small-3 accurate-1)
+LONG = accurate-long-1 accurate-long-2 accurate-long-3
+LATER_TEACHERS = $(addprefix --teacher ,$(addprefix runs/,$(LONG) accurate-2) ml/shipped/small)
 
 .PHONY: screenshot
 screenshot: $(VENV)/dev.done system-packages ## Take the picture of the console, with the service running
